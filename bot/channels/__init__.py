@@ -1,0 +1,143 @@
+"""The contract between the service and its channels: one file per channel or provider; `ls` is the list.
+
+A channel verifies a webhook, translates the provider's words into Inbound and Report values, says "thank you" the way
+the provider wants it, and sends. Provider words go no further than its file.
+
+Errors form one tree; each says what to do next:
+
+    BadRequest            nothing is stored
+      BadSignature        answered with 403
+    SendError             a delivery did not (surely) leave
+      Retry               safe to try again, after `after` seconds
+      GiveUp              this text will never go out to this contact this way
+      OptedOut            the contact refuses messages
+      OtherWay            this way is closed now (window, quota, unreachable): try another channel
+      Unknown             it may or may not have gone out (timeout, 5xx): never repeated blindly
+      Misconfigured       our own settings are wrong: alarm, the channel turns red
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from flask import Request, Response
+
+
+class BadRequest(Exception):
+    """A webhook we do not accept; nothing of it is stored. `status` is the HTTP status of the answer."""
+
+    status = 400
+
+
+class BadSignature(BadRequest):
+    """Missing, false or stale signature, or a wrong account."""
+
+    status = 403
+
+
+class SendError(Exception):
+    """A send that did not surely succeed. `code` is the provider's error code; carries no personal data or secret."""
+
+    def __init__(self, reason: str, code: str | None = None, after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.code = code
+        self.after = after  # seconds until a retry makes sense
+
+
+class Retry(SendError):
+    """The provider did not take it and may take it later."""
+
+
+class GiveUp(SendError):
+    """It will never go out this way."""
+
+
+class OptedOut(SendError):
+    """The contact refuses messages from us."""
+
+
+class OtherWay(SendError):
+    """This way is closed to this contact now; another channel may be open."""
+
+
+class Unknown(SendError):
+    """Nobody knows whether it went out."""
+
+
+class Misconfigured(SendError):
+    """Credentials, rights or templates are wrong; a person must mend the settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """One message or event from a resident, in our words."""
+
+    channel: str  # name of the channel or provider: wechat, twilio, …
+    medium: str  # what the contact is: "wechat" (an openid) or "sms" (a phone in E.164)
+    provider_id: str  # unique within the channel; the key that makes a repeated webhook one message
+    sender: str  # openid or phone
+    recipient: str  # our account or number
+    kind: str  # text | image | voice | video | location | link | follow | unfollow | scan | click | report | other
+    text: str = ""
+    sent_at: datetime | None = None  # the provider's time, aware UTC
+    payload: dict[str, Any] = field(default_factory=dict)  # what else the provider said that we keep
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a provider tells about an earlier delivery. `state` is sent | delivered | failed."""
+
+    channel: str
+    provider_ref: str
+    state: str
+    code: str | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One text to one contact. `ref` is our delivery's id, for a status callback's address."""
+
+    to: str
+    text: str
+    ref: str
+    sender: str | None = None  # the account or number the contact wrote to
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The provider took it; `provider_ref` is its id for later reports (None where it gives none)."""
+
+    provider_ref: str | None
+
+
+class Channel(Protocol):
+    """What every file in this folder provides through `create(settings)`; None from `create` means: switched off."""
+
+    name: str
+    medium: str
+    reply_deadline: float  # seconds after receipt within which `answer` must be on its way; 0: acknowledge only
+    max_bytes: int | None  # longest text in UTF-8 bytes, None: no such limit
+
+    def read(self, request: Request) -> list[Inbound | Report]:
+        """Verify and translate a POST. Raises BadRequest (nothing is stored); never anything else for hostile input."""
+        ...
+
+    def verify_url(self, request: Request) -> Response:
+        """Answer the provider's GET check of the address; BadSignature where it is false."""
+        ...
+
+    def acknowledge(self, request: Request) -> Response:
+        """The provider's own "thank you" without an answer."""
+        ...
+
+    def answer(self, request: Request, inbound: Inbound, text: str, ref: str) -> Response:
+        """The HTTP response that carries `text` to the sender of `inbound`; `ref` is the delivery's id."""
+        ...
+
+    def send(self, outgoing: Outgoing) -> Sent:
+        """Send by the provider's API. Raises SendError."""
+        ...

@@ -1,0 +1,1 @@
+"""The understanding: what a resident's Chinese sentence means."""
