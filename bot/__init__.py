@@ -1,0 +1,1 @@
+"""The service: receives, stores, applies, delivers."""

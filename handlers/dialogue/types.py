@@ -265,4 +265,3 @@ class Outcome:
     replies: tuple[Reply, ...]
     conversation: Conversation
     effects: tuple[Effect, ...] = ()
-
