@@ -18,7 +18,6 @@ from sqlalchemy import (
     MetaData,
     String,
     UniqueConstraint,
-    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -33,11 +32,22 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 
-TICKET_STATUSES = (
-    "received dispatched accepted on_site waiting done confirming closed reopened cancelled returned merged".split()
-)
-DELIVERY_STATES = "queued sending sent delivered failed unknown held suppressed".split()
-ROLES = "reviewer agent dispatcher crew supervisor administrator".split()
+TICKET_STATUSES = [
+    "received",
+    "dispatched",
+    "accepted",
+    "on_site",
+    "waiting",
+    "done",
+    "confirming",
+    "closed",
+    "reopened",
+    "cancelled",
+    "returned",
+    "merged",
+]
+DELIVERY_STATES = ["queued", "sending", "sent", "delivered", "failed", "unknown", "held", "suppressed"]
+ROLES = ["reviewer", "agent", "dispatcher", "crew", "supervisor", "administrator"]
 
 LANE_URGENT, LANE_NORMAL, LANE_BULK = 0, 1, 2
 
@@ -95,8 +105,8 @@ class Contact(Base):
             "pending_lane",
             "due_at",
             "id",
-            sqlite_where=text("due_at IS NOT NULL"),
-            postgresql_where=text("due_at IS NOT NULL"),
+            sqlite_where=sql("due_at IS NOT NULL"),
+            postgresql_where=sql("due_at IS NOT NULL"),
         ),
     )
 
@@ -155,8 +165,8 @@ class Message(Base):
             "ix_message_unhandled",
             "contact_id",
             "id",
-            sqlite_where=text("handled_at IS NULL"),
-            postgresql_where=text("handled_at IS NULL"),
+            sqlite_where=sql("handled_at IS NULL"),
+            postgresql_where=sql("handled_at IS NULL"),
         ),
     )
 
@@ -284,8 +294,8 @@ class Ticket(Base):
             "home_key",
             "fault",
             unique=True,
-            sqlite_where=text("closed_at IS NULL AND home_key IS NOT NULL"),
-            postgresql_where=text("closed_at IS NULL AND home_key IS NOT NULL"),
+            sqlite_where=sql("closed_at IS NULL AND home_key IS NOT NULL"),
+            postgresql_where=sql("closed_at IS NULL AND home_key IS NOT NULL"),
         ),
     )
 
@@ -357,14 +367,14 @@ class Delivery(Base):
             "lane",
             "due_at",
             "id",
-            sqlite_where=text("state = 'queued'"),
-            postgresql_where=text("state = 'queued'"),
+            sqlite_where=sql("state = 'queued'"),
+            postgresql_where=sql("state = 'queued'"),
         ),
         Index(
             "ix_delivery_sending",
             "lease_until",
-            sqlite_where=text("state = 'sending'"),
-            postgresql_where=text("state = 'sending'"),
+            sqlite_where=sql("state = 'sending'"),
+            postgresql_where=sql("state = 'sending'"),
         ),
         Index("ix_delivery_provider_ref", "provider_ref"),
         Index("ix_delivery_message_id", "message_id"),
@@ -392,8 +402,8 @@ class Task(Base):
             "lane",
             "due_at",
             "id",
-            sqlite_where=text("done_at IS NULL"),
-            postgresql_where=text("done_at IS NULL"),
+            sqlite_where=sql("done_at IS NULL"),
+            postgresql_where=sql("done_at IS NULL"),
         ),
     )
 
@@ -420,8 +430,8 @@ class Callback(Base):
             "contact_id",
             "reason",
             unique=True,
-            sqlite_where=text("done_at IS NULL"),
-            postgresql_where=text("done_at IS NULL"),
+            sqlite_where=sql("done_at IS NULL"),
+            postgresql_where=sql("done_at IS NULL"),
         ),
     )
 
@@ -445,8 +455,8 @@ class Review(Base):
         Index(
             "ix_review_open",
             "created_at",
-            sqlite_where=text("decided_at IS NULL"),
-            postgresql_where=text("decided_at IS NULL"),
+            sqlite_where=sql("decided_at IS NULL"),
+            postgresql_where=sql("decided_at IS NULL"),
         ),
     )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from nlu.places import Gazetteer
+
 from nlu.types import Understanding
 
 OPEN_STATUSES = frozenset(
