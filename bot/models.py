@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
 )
+from sqlalchemy import text as sql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from bot.crypto import Encrypted
@@ -54,6 +55,11 @@ LANE_URGENT, LANE_NORMAL, LANE_BULK = 0, 1, 2
 
 def _one_of(column: str, words: list[str] | tuple[str, ...]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({', '.join(repr(word) for word in words)})", name=f"{column}_known")
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """A partial index's condition, said to both engines."""
+    return {"sqlite_where": sql(condition), "postgresql_where": sql(condition)}
 
 
 class Base(DeclarativeBase):
@@ -100,14 +106,7 @@ class Contact(Base):
     resident: Mapped[Resident] = relationship(lazy="joined", innerjoin=True)
     __table_args__ = (
         UniqueConstraint("medium", "address_hash"),
-        Index(
-            "ix_contact_due",
-            "pending_lane",
-            "due_at",
-            "id",
-            sqlite_where=sql("due_at IS NOT NULL"),
-            postgresql_where=sql("due_at IS NOT NULL"),
-        ),
+        Index("ix_contact_due", "pending_lane", "due_at", "id", **_where("due_at IS NOT NULL")),
     )
 
 
@@ -161,13 +160,7 @@ class Message(Base):
     __table_args__ = (
         UniqueConstraint("channel", "provider_id"),
         Index("ix_message_contact_id_received_at", "contact_id", "received_at"),
-        Index(
-            "ix_message_unhandled",
-            "contact_id",
-            "id",
-            sqlite_where=sql("handled_at IS NULL"),
-            postgresql_where=sql("handled_at IS NULL"),
-        ),
+        Index("ix_message_unhandled", "contact_id", "id", **_where("handled_at IS NULL")),
     )
 
 
@@ -294,8 +287,7 @@ class Ticket(Base):
             "home_key",
             "fault",
             unique=True,
-            sqlite_where=sql("closed_at IS NULL AND home_key IS NOT NULL"),
-            postgresql_where=sql("closed_at IS NULL AND home_key IS NOT NULL"),
+            **_where("closed_at IS NULL AND home_key IS NOT NULL"),
         ),
     )
 
@@ -362,20 +354,8 @@ class Delivery(Base):
     __table_args__ = (
         _one_of("state", DELIVERY_STATES),
         UniqueConstraint("contact_id", "occasion"),
-        Index(
-            "ix_delivery_queue",
-            "lane",
-            "due_at",
-            "id",
-            sqlite_where=sql("state = 'queued'"),
-            postgresql_where=sql("state = 'queued'"),
-        ),
-        Index(
-            "ix_delivery_sending",
-            "lease_until",
-            sqlite_where=sql("state = 'sending'"),
-            postgresql_where=sql("state = 'sending'"),
-        ),
+        Index("ix_delivery_queue", "lane", "due_at", "id", **_where("state = 'queued'")),
+        Index("ix_delivery_sending", "lease_until", **_where("state = 'sending'")),
         Index("ix_delivery_provider_ref", "provider_ref"),
         Index("ix_delivery_message_id", "message_id"),
     )
@@ -397,14 +377,7 @@ class Task(Base):
     error: Mapped[str | None] = mapped_column(String(160))
     __table_args__ = (
         UniqueConstraint("kind", "ref"),
-        Index(
-            "ix_task_queue",
-            "lane",
-            "due_at",
-            "id",
-            sqlite_where=sql("done_at IS NULL"),
-            postgresql_where=sql("done_at IS NULL"),
-        ),
+        Index("ix_task_queue", "lane", "due_at", "id", **_where("done_at IS NULL")),
     )
 
 
@@ -425,14 +398,7 @@ class Callback(Base):
     contact: Mapped[Contact] = relationship(lazy="select")
     __table_args__ = (
         # One call is owed at a time for one reason, however often it is asked for.
-        Index(
-            "uq_callback_open",
-            "contact_id",
-            "reason",
-            unique=True,
-            sqlite_where=sql("done_at IS NULL"),
-            postgresql_where=sql("done_at IS NULL"),
-        ),
+        Index("uq_callback_open", "contact_id", "reason", unique=True, **_where("done_at IS NULL")),
     )
 
 
@@ -451,14 +417,7 @@ class Review(Base):
     decided_at: Mapped[datetime | None]
     decided_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
     message: Mapped[Message] = relationship(lazy="joined", innerjoin=True)
-    __table_args__ = (
-        Index(
-            "ix_review_open",
-            "created_at",
-            sqlite_where=sql("decided_at IS NULL"),
-            postgresql_where=sql("decided_at IS NULL"),
-        ),
-    )
+    __table_args__ = (Index("ix_review_open", "created_at", **_where("decided_at IS NULL")),)
 
 
 class Staff(Base):
