@@ -209,6 +209,7 @@ class Community(Base):
 
     __tablename__ = "community"
     id: Mapped[int] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(String(32), unique=True)
     name: Mapped[str] = mapped_column(String(64), unique=True)
     district: Mapped[str | None] = mapped_column(String(32))
     aliases: Mapped[list[str]] = mapped_column(default=list)

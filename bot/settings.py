@@ -19,7 +19,7 @@ class SettingsError(Exception):
 
 
 def _setting(default: str, help_: str, secret: bool = False) -> str:
-    return field(default=default, metadata={"help": help_, "secret": secret})  # type: ignore[no-any-return]
+    return field(default=default, metadata={"help": help_, "secret": secret})
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Settings:
     nlu_url: str = _setting("http://127.0.0.1:5005", "address of the NLU server")
     nlu_token: str = _setting("", "token that the NLU server asks for", True)
     nlu_processes: str = _setting("1", "processes that `heatline nlu serve` keeps behind its address")
+    nlu_python: str = _setting("", "Python of the NLU server's environment; nlu/server/.venv where empty")
     models_dir: str = _setting("models", "folder of trained models")
     inline_turns: str = _setting("8", "turns that webhooks may answer at once; the rest is left to the worker")
     worker_threads: str = _setting("2", "threads of the worker")
@@ -97,7 +98,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     if environ is None:
         given = {**{k: v or "" for k, v in dotenv_values(ROOT / ".env").items()}, **given}
     known = {variable(f.name): f.name for f in fields(Settings)}
-    unknown = sorted(k for k in given if k.startswith("HEATLINE_") and k not in known)
+    ours = [k for k in given if k.startswith("HEATLINE_") and not k.startswith("HEATLINE_TEST_")]
+    unknown = sorted(k for k in ours if k not in known)
     if unknown:
         raise SettingsError(f"Unknown setting {unknown[0]}; `heatline config` lists the settings that there are.")
     settings = Settings(**{known[k]: v for k, v in given.items() if k in known})

@@ -91,7 +91,10 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Understanding:
-    """What one text means, free of any conversation; `ranking` is (intent, calibrated confidence), best first."""
+    """What one text means, free of any conversation; `ranking` is (intent, calibrated confidence), best first.
+
+    From a confidence of `threshold` on, acting on `intent` costs less than asking; it was chosen with the model.
+    """
 
     text: str
     intent: str
@@ -103,3 +106,9 @@ class Understanding:
     severity: str | None = None
     need: str | None = None
     model: str | None = None
+    threshold: float = 0.0
+
+    @property
+    def sure(self) -> bool:
+        """Whether to act on the intent rather than ask."""
+        return self.confidence >= self.threshold

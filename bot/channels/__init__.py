@@ -95,6 +95,7 @@ class Report:
     state: str
     code: str | None = None
     at: datetime | None = None
+    ref: str | None = None  # our delivery's id, where the callback's address names it
 
 
 @dataclass(frozen=True, slots=True)

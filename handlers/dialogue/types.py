@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from nlu.places import Gazetteer
-
 from nlu.types import Understanding
 
 OPEN_STATUSES = frozenset(
@@ -162,8 +161,9 @@ class Turn:
 class Reply:
     """One text to send, by its key in the catalogue (data/intents/*.yml, data/texts.yml) and its parameters.
 
-    `about_ticket`: the reply tells of the ticket that this outcome opens. The recorder adds the parameter `number`, and
-    uses `<key>_joined` (this contact's own open ticket) or `<key>_joined_other` (someone else's) when it joined one.
+    `about_ticket`: the reply tells of the ticket that this outcome opens. The recorder adds the parameter `number`; when
+    the case joined an open ticket it says `<intent>.joined` or `report.joined` (the contact's own), or
+    `report.joined_other` (someone else's, of which nothing is told).
     """
 
     key: str

@@ -1,0 +1,23 @@
+"""Which channels there are, and which of them the settings turn on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bot.channels import Channel, sms_twilio, wechat
+from bot.database import Database
+from bot.settings import Settings
+
+Create = Callable[[Settings, Database], Channel | None]
+
+# A channel's name (also the last part of its webhook's path) → how it is made from the settings.
+CREATORS: dict[str, Create] = {
+    wechat.NAME: wechat.create,
+    sms_twilio.NAME: sms_twilio.create,
+}
+
+
+def create_channels(settings: Settings, database: Database) -> dict[str, Channel]:
+    """The channels that are configured, by name. Raises SettingsError where one is configured in part."""
+    made = {name: create(settings, database) for name, create in CREATORS.items()}
+    return {name: channel for name, channel in made.items() if channel is not None}

@@ -1,0 +1,175 @@
+"""WeChat's API: one stable token for all processes, a timeout on every call, one retry, and errors without secrets.
+
+wechatpy 1.8.18 retries token errors without end, waits for the token without a timeout, and puts secret and token into
+the texts of its errors; StableWeChatClient mends these.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import requests
+from sqlalchemy import delete, update
+from wechatpy import WeChatClient
+from wechatpy.exceptions import WeChatClientException
+from wechatpy.session import SessionStorage
+
+from bot import clock
+from bot.channels.network import never_left
+from bot.database import Database
+from bot.models import Credential
+from bot.upsert import insert_ignoring
+
+TOKEN_ERRORS = (40001, 40014, 42001)
+TIMEOUT = 4.0  # seconds for connecting, and for each read
+EARLY = timedelta(seconds=60)  # a token is dropped this long before it expires
+
+
+class WeChatUnreachable(Exception):
+    """Network failure, HTTP error or an answer that is not the API's. Carries no URL, hence neither token nor secret.
+
+    `sent`: the request may have been carried out. `status`: the HTTP status, where there was an answer.
+    """
+
+    def __init__(self, reason: str, *, sent: bool, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.sent = sent
+        self.status = status
+
+
+class WeChatRefused(Exception):
+    """The API answered with an errcode; `in_token_call` says that it was the token call that was refused."""
+
+    def __init__(self, errcode: int, *, in_token_call: bool = False) -> None:
+        super().__init__(f"WeChat answered errcode {errcode}")
+        self.errcode = errcode
+        self.in_token_call = in_token_call
+
+
+class CredentialStore(SessionStorage):  # type: ignore[misc]
+    """wechatpy's session storage over the Credential table, so that all processes share one token."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, key: str, default: str | None = None) -> str | None:
+        """The value, while it is valid."""
+        with self._database.reading() as session:
+            row = session.get(Credential, key)
+            return row.value if row is not None and row.expires_at - EARLY > clock.now() else default
+
+    def set(self, key: str, value: str, ttl: float | None = None) -> None:
+        """Keep `value` for `ttl` seconds (7200 where none is given)."""
+        expires = clock.now() + timedelta(seconds=ttl or 7200)
+        with self._database.transaction() as session:
+            row = {"name": key, "value": value, "expires_at": expires}
+            if not insert_ignoring(session, Credential, [row], ["name"]):
+                session.execute(
+                    update(Credential).where(Credential.name == key).values(value=value, expires_at=expires)
+                )
+
+    def delete(self, key: str) -> None:
+        """Forget the value."""
+        with self._database.transaction() as session:
+            session.execute(delete(Credential).where(Credential.name == key))
+
+
+class StableWeChatClient(WeChatClient):  # type: ignore[misc]
+    """wechatpy's client on stable_token. Every call raises WeChatRefused or WeChatUnreachable, nothing else.
+
+    `http` replaces the network in tests: a requests.Session with an adapter for the base address.
+    """
+
+    def __init__(
+        self,
+        appid: str,
+        secret: str,
+        store: SessionStorage,
+        base: str = "https://api.weixin.qq.com",
+        timeout: float = TIMEOUT,
+        http: requests.Session | None = None,
+    ) -> None:
+        super().__init__(appid, secret, session=store, timeout=timeout, auto_retry=False)
+        self._base = base.rstrip("/")
+        self.API_BASE_URL = f"{self._base}/cgi-bin/"
+        if http is not None:
+            self._http = http
+
+    @property
+    def access_token(self) -> str:
+        """The shared token, fetched when there is none that is valid."""
+        return self.session.get(self.access_token_key) or str(self.fetch_access_token()["access_token"])
+
+    def fetch_access_token(self) -> dict[str, Any]:
+        """Ask for the stable token and share it; asking again before it expires gives the same one."""
+        body = {
+            "grant_type": "client_credential",
+            "appid": self.appid,
+            "secret": self.secret,
+            "force_refresh": False,
+        }
+        url = f"{self._base}/cgi-bin/stable_token"
+        try:
+            response = self._http.post(url, json=body, timeout=self.timeout)
+        except requests.RequestException as error:
+            raise WeChatUnreachable(f"token call: {type(error).__name__}", sent=False) from None
+        data = _json(response, sent=False)
+        token, seconds = data.get("access_token"), data.get("expires_in", 7200)
+        if isinstance(data.get("errcode"), int) and data["errcode"] != 0:
+            raise WeChatRefused(data["errcode"], in_token_call=True)
+        if not isinstance(token, str) or not isinstance(seconds, int):
+            raise WeChatUnreachable("the token call's answer has no token", sent=False)
+        self.session.set(self.access_token_key, token, seconds)
+        return data
+
+    def call(self, endpoint: str, data: dict[str, Any]) -> dict[str, Any]:
+        """POST to an endpoint such as `message/custom/send`; an errcode of 0 is the only success."""
+        result = self.post(endpoint, data=data)
+        if not isinstance(result, dict) or result.get("errcode") != 0:
+            raise WeChatUnreachable("the answer is not the API's", sent=True)
+        return result
+
+    def _request(self, method: str, url_or_endpoint: str, **kwargs: Any) -> Any:
+        """One call, and one more with a new token where the token was the trouble."""
+        params = dict(kwargs.pop("params", None) or {})
+        for last_try in (False, True):
+            token = self.access_token
+            try:
+                return self._once(method, url_or_endpoint, {**params, "access_token": token}, kwargs)
+            except WeChatRefused as refusal:
+                if last_try or refusal.errcode not in TOKEN_ERRORS:
+                    raise
+                if self.session.get(self.access_token_key) == token:  # else another process has renewed it already
+                    self.session.delete(self.access_token_key)
+        raise AssertionError("unreachable")
+
+    def _once(self, method: str, endpoint: str, params: dict[str, Any], kwargs: dict[str, Any]) -> Any:
+        try:
+            return super()._request(method, endpoint, params=params, **dict(kwargs))
+        except WeChatClientException as error:
+            if error.errcode is None:  # an HTTP status; the chained error's text holds the URL with the token
+                raise _http_error(error.response.status_code) from None
+            raise WeChatRefused(int(error.errcode)) from None
+        except requests.RequestException as error:
+            raise WeChatUnreachable(type(error).__name__, sent=not never_left(error)) from None
+        except (TypeError, ValueError):  # an errcode that is no number
+            raise WeChatUnreachable("the answer is not the API's", sent=True) from None
+
+
+def _http_error(status: int) -> WeChatUnreachable:
+    """A 5xx may come after the work was done; a 4xx was refused before it."""
+    return WeChatUnreachable(f"HTTP {status}", sent=status >= 500, status=status)
+
+
+def _json(response: requests.Response, *, sent: bool) -> dict[str, Any]:
+    if response.status_code >= 400:
+        raise WeChatUnreachable(f"HTTP {response.status_code}", sent=sent, status=response.status_code)
+    try:
+        data = response.json()
+    except ValueError:
+        raise WeChatUnreachable("the answer is not JSON", sent=sent) from None
+    if not isinstance(data, dict):
+        raise WeChatUnreachable("the answer is not the API's", sent=sent)
+    return data

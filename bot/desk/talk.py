@@ -1,0 +1,87 @@
+"""What was said: the messages of contacts and the texts they were sent, in order of time, as one conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from bot.desk import words
+from bot.models import Delivery, Message
+
+BEFORE, AFTER = timedelta(hours=24), timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One text of a conversation. `state` and `error` tell how far ours got; `intent` what theirs was taken for."""
+
+    said_by: str  # resident | us
+    at: datetime
+    text: str
+    contact_id: int
+    message_id: int | None = None
+    intent: str | None = None
+    state: str | None = None
+    error: str | None = None
+
+
+def between(session: Session, contacts: Sequence[int], since: datetime, until: datetime, limit: int = 200) -> list[Line]:
+    """The last `limit` texts between two moments, oldest first."""
+    messages = session.scalars(
+        select(Message)
+        .where(Message.contact_id.in_(contacts), Message.received_at >= since, Message.received_at <= until)
+        .order_by(Message.received_at.desc(), Message.id.desc())
+        .limit(limit)
+    ).all()
+    deliveries = session.scalars(
+        select(Delivery)
+        .where(Delivery.contact_id.in_(contacts), Delivery.created_at >= since, Delivery.created_at <= until)
+        .order_by(Delivery.created_at.desc(), Delivery.id.desc())
+        .limit(limit)
+    ).all()
+    lines = [*map(_heard, messages), *map(_told, deliveries)]
+    # A reply bears the same moment as its message where the clock is coarse; theirs comes first.
+    return sorted(lines, key=lambda line: (line.at, line.said_by == "us"))[-limit:]
+
+
+def around(session: Session, message: Message, before: int = 10, after: int = 6) -> list[Line]:
+    """The texts just before and after one message of one contact."""
+    at = message.received_at
+    lines = between(session, [message.contact_id], at - BEFORE, at + AFTER)
+    places = [place for place, line in enumerate(lines) if line.message_id == message.id]
+    if not places:
+        return [_heard(message)]
+    return lines[max(0, places[0] - before) : places[0] + after + 1]
+
+
+def _heard(message: Message) -> Line:
+    return Line(
+        said_by="resident",
+        at=message.received_at,
+        text=shown_text(message),
+        contact_id=message.contact_id,
+        message_id=message.id,
+        intent=message.intent,
+    )
+
+
+def shown_text(message: Message) -> str:
+    """A message's words, with its kind in front where it is more than words."""
+    if message.kind == "text":
+        return message.text
+    return f"［{words.MESSAGE_KINDS.get(message.kind, '其他消息')}］{message.text}"
+
+
+def _told(delivery: Delivery) -> Line:
+    return Line(
+        said_by="us",
+        at=delivery.created_at,
+        text=delivery.text,
+        contact_id=delivery.contact_id,
+        state=delivery.state,
+        error=delivery.error,
+    )

@@ -1,0 +1,118 @@
+"""/desk/tickets/<number>: one ticket with its facts, its history and the conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from flask import abort, request
+from sqlalchemy import select
+from sqlalchemy.orm import Session, selectinload
+
+from bot import clock, staff
+from bot.desk import talk
+from bot.desk.pages import blueprint, me, page, permit, services, within_reach
+from bot.models import Callback, Contact, Staff, Team, Ticket, TicketContact, Update
+from bot.texts import address_line
+from nlu.types import INTENTS
+
+TALK_BEFORE, TALK_AFTER = timedelta(hours=6), timedelta(days=3)
+MAX_PARTIES = 30  # reporters listed beside a ticket; a station's failure may have thousands
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a change was refused, and what had been typed, so that nobody types it twice."""
+
+    message: str
+    form: Mapping[str, str]
+    status: int = 409
+
+
+@blueprint.get("/tickets/<number>")
+def ticket(number: str) -> str:
+    """One ticket."""
+    permit(staff.SEE)
+    return show(number)
+
+
+def show(number: str, problem: Problem | None = None) -> str:
+    """The ticket's page, with the refusal of a change where there was one."""
+    with services().database.reading() as session:
+        row = reachable(session, number)
+        parties, more = _parties(session, row)
+        shown = _chosen(parties)
+        book = services().rules.current()
+        return page(
+            session,
+            "ticket.html",
+            ticket=row,
+            address=address_line(row.community, row.building, row.unit, row.room),
+            history=_history(session, row),
+            parties=parties,
+            more_parties=more,
+            shown=shown,
+            lines=_lines(session, row, shown),
+            moves=[status for status in book.status_names if status in book.moves[row.status] - {"merged"}],
+            told=book.told_statuses,
+            can_merge="merged" in book.moves[row.status],
+            merged_into=session.get(Ticket, row.merged_into_id) if row.merged_into_id else None,
+            callbacks=_callbacks(session, row),
+            kinds=[intent for intent in INTENTS if intent in book.tickets["faults"]],
+            teams=session.scalars(select(Team).order_by(Team.name)).all() if staff.sees_all(me()) else [],
+            problem=problem,
+            draft=problem.form if problem else {},
+        )
+
+
+def reachable(session: Session, number: str, *, lock: bool = False) -> Ticket:
+    """The ticket of a number; 404 where there is none or the asker may not see it."""
+    query = select(Ticket).where(Ticket.number == number, *within_reach()).options(selectinload(Ticket.team))
+    row = session.scalar(query.with_for_update(of=Ticket) if lock else query)
+    if row is None:
+        abort(404)
+    return row
+
+
+def _parties(session: Session, row: Ticket) -> tuple[list[Contact], bool]:
+    """Who hears of the ticket, its first reporter first; and whether there are more than are listed."""
+    query = (
+        select(Contact)
+        .join(TicketContact, TicketContact.contact_id == Contact.id)
+        .where(TicketContact.ticket_id == row.id)
+        .order_by(TicketContact.joined_at, Contact.id)
+        .limit(MAX_PARTIES + 1)
+    )
+    found = list(session.scalars(query))
+    return found[:MAX_PARTIES], len(found) > MAX_PARTIES
+
+
+def _chosen(parties: list[Contact]) -> Contact | None:
+    """The party whose conversation is shown: the one that was asked for, else the first reporter."""
+    asked = request.args.get("contact", "")
+    return next((contact for contact in parties if str(contact.id) == asked), parties[0] if parties else None)
+
+
+def _lines(session: Session, row: Ticket, contact: Contact | None) -> list[talk.Line]:
+    if contact is None:
+        return []
+    until = (row.closed_at or clock.now()) + TALK_AFTER
+    return talk.between(session, [contact.id], row.opened_at - TALK_BEFORE, until)
+
+
+def _history(session: Session, row: Ticket) -> list[tuple[Update, str | None]]:
+    """The ticket's updates, newest first, each with the name of the member of staff behind it."""
+    query = (
+        select(Update, Staff.name)
+        .outerjoin(Staff, Staff.id == Update.staff_id)
+        .where(Update.ticket_id == row.id)
+        .order_by(Update.id.desc())
+    )
+    return [(update, name) for update, name in session.execute(query).tuples()]
+
+
+def _callbacks(session: Session, row: Ticket) -> list[Callback]:
+    """Calls that are owed for this ticket."""
+    owed = select(Callback).where(Callback.ticket_id == row.id, Callback.done_at.is_(None)).order_by(Callback.due_at)
+    return list(session.scalars(owed))

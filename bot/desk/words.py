@@ -1,0 +1,128 @@
+"""What the pages say: Chinese words for our states, and times as people tell them."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from bot.clock import local_day
+from bot.settings import ROOT
+
+ROLES = {
+    "reviewer": "复核员",
+    "agent": "坐席",
+    "dispatcher": "调度员",
+    "crew": "维修班组",
+    "supervisor": "主管",
+    "administrator": "管理员",
+}
+PRIORITIES = {1: "紧急", 2: "当日", 3: "普通", 4: "可缓"}
+MEDIA = {"wechat": "微信", "sms": "短信"}
+ACTORS = {"resident": "住户", "staff": "工作人员", "system": "系统"}
+CHANGES = {
+    "opened": "立单",
+    "moved": "改状态",
+    "edited": "更正",
+    "note": "备注",
+    "chased": "住户催单",
+    "joined": "又有住户报修",
+    "dispatched": "派单",
+}
+RESOLUTIONS = {"confirmed": "住户已确认修好", "unconfirmed": "处理完毕，未经住户确认", "withdrawn": "住户撤销"}
+SCOPES = {"room": "单个房间", "home": "整户", "unit": "整单元", "building": "整栋楼", "community": "全小区"}
+SEVERITIES = {"burst": "爆管/大量漏水", "drip": "滴漏/渗水"}
+DELIVERY_STATES = {
+    "queued": "排队中",
+    "sending": "发送中",
+    "sent": "已发送",
+    "delivered": "已送达",
+    "failed": "发送失败",
+    "unknown": "未知（可能没收到）",
+    "held": "暂缓（渠道不通）",
+    "suppressed": "未发（住户已退订）",
+}
+DELIVERY_KINDS = {"reply": "回复", "urgent": "紧急", "notice": "通知"}
+REVIEW_REASONS = {"unsure": "拿不准", "misunderstood": "没听懂", "contradicted": "住户说理解错了", "failed": "处理出错"}
+CALL_REASONS = {
+    "asked": "住户要求人工",
+    "misunderstood": "多次没听懂",
+    "complaint": "投诉",
+    "privacy": "个人信息",
+    "urgent": "险情，须立即回电",
+    "account": "账户事项",
+    "incomplete": "报修信息不全",
+    "confirm": "确认是否修好",
+    "review": "复核发现理解错了",
+}
+MESSAGE_KINDS = {
+    "image": "图片",
+    "voice": "语音",
+    "video": "视频",
+    "location": "位置",
+    "link": "链接",
+    "follow": "关注公众号",
+    "unfollow": "取消关注",
+    "scan": "扫码",
+    "click": "点菜单",
+}
+ENTITIES = {
+    "district": "区",
+    "community": "小区",
+    "building": "楼",
+    "unit": "单元",
+    "room": "室",
+    "temperature": "室温",
+    "phone": "电话",
+    "account_no": "户号",
+    "duration": "多久",
+}
+_LONG_DIGITS = re.compile(r"\d[\d -]{5,}\d")
+
+
+@lru_cache(maxsize=1)
+def intent_names() -> dict[str, str]:
+    """How each intent is called at the desk: the `name` line of its file in data/intents."""
+    names = {}
+    for path in sorted((ROOT / "data" / "intents").glob("*.yml")):
+        with path.open(encoding="utf-8") as file:
+            line = next((line for line in file if line.startswith("name:")), f"name: {path.stem}")
+        names[path.stem] = line.removeprefix("name:").strip()
+    return names
+
+
+def intent_name(intent: str | None) -> str:
+    """The staff's name of an intent."""
+    return intent_names().get(intent, intent) if intent else "—"
+
+
+def tell_time(moment: datetime, zone: ZoneInfo, now: datetime) -> str:
+    """A moment as people tell it in `zone`: 今天 10:05, 昨天 18:30, 11月20日 08:00, 2025年12月1日 08:00."""
+    local, day, today = moment.astimezone(zone), local_day(moment, zone), local_day(now, zone)
+    clock_time = local.strftime("%H:%M")
+    named = {today: "今天", today - timedelta(days=1): "昨天", today + timedelta(days=1): "明天"}.get(day)
+    if named:
+        return f"{named} {clock_time}"
+    year = "" if day.year == today.year else f"{day.year}年"
+    return f"{year}{day.month}月{day.day}日 {clock_time}"
+
+
+def tell_span(seconds: float) -> str:
+    """A length of time in one unit: 40 秒, 5 分钟, 3 小时, 2 天."""
+    seconds = max(0.0, seconds)
+    for size, name in ((86400, "天"), (3600, "小时"), (60, "分钟")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {name}"
+    return f"{int(seconds)} 秒"
+
+
+def mask_numbers(text: str) -> str:
+    """A text whose telephone and account numbers show their last two digits only."""
+    return _LONG_DIGITS.sub(lambda match: "•••" + match[0][-2:], text)
+
+
+def tell_phone(phone: str) -> str:
+    """A phone as it is read out: 138 1234 5678. Other numbers stay as they are."""
+    bare = phone.removeprefix("+86")
+    return f"{bare[:3]} {bare[3:7]} {bare[7:]}" if len(bare) == 11 and bare.startswith("1") else phone

@@ -1,0 +1,227 @@
+"""Places at run time: rows of the database, read into the matcher's Gazetteer; their import; and who a place belongs to."""
+
+from __future__ import annotations
+
+import csv
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from bot.database import Database
+from bot.models import Base, Building, Community, Station, Team
+from nlu.gazetteer import Gazetteer
+
+REFRESH_SECONDS = 5.0
+TABLES = ("teams", "stations", "communities", "buildings")
+_REQUIRED = {
+    "teams": ("id", "name"),
+    "stations": ("id", "name"),
+    "communities": ("id", "name"),
+    "buildings": ("community_id", "number"),
+}
+
+
+class ImportRefused(Exception):
+    """Rows are wrong; nothing was changed. `errors` has one sentence for each."""
+
+    def __init__(self, errors: list[str]) -> None:
+        super().__init__(f"{len(errors)} rows are wrong; nothing was imported.")
+        self.errors = errors
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Who is responsible for a building of the network."""
+
+    district: str | None
+    station_id: int | None
+    team_id: int | None
+
+
+def route(session: Session, community: str | None, building: str | None) -> Place | None:
+    """The station and team of an address; None for a community that the gazetteer does not have."""
+    if not community:
+        return None
+    row = session.scalar(select(Community).where(Community.name == community))
+    if row is None:
+        return None
+    station_id = row.station_id
+    if building:
+        own = select(Building.station_id).where(Building.community_id == row.id, Building.number == building.upper())
+        station_id = session.scalar(own) or station_id
+    station = session.get(Station, station_id) if station_id else None
+    return Place(row.district, station_id, (station.team_id if station else None) or row.team_id)
+
+
+class GazetteerSource:
+    """Gives the current Gazetteer to a process; safe to share between threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._checked = 0.0
+        self._version: tuple[int, int] | None = None
+        self._gazetteer = Gazetteer()
+
+    def current(self) -> Gazetteer:
+        """The places as they stand; at most REFRESH_SECONDS old."""
+        if self._version is not None and time.monotonic() - self._checked < REFRESH_SECONDS:
+            return self._gazetteer
+        with self._lock:
+            if self._version is None or time.monotonic() - self._checked >= REFRESH_SECONDS:
+                self._refresh()
+        return self._gazetteer
+
+    def _refresh(self) -> None:
+        with self._database.reading() as session:
+            version = (session.scalar(select(func.max(Community.id))) or 0, session.scalar(select(func.max(Building.id))) or 0)
+            if version != self._version:
+                self._gazetteer = _read(session)
+                self._version = version
+        self._checked = time.monotonic()
+
+
+def _read(session: Session) -> Gazetteer:
+    communities = [
+        {
+            "id": row.id,
+            "name": row.name,
+            "aliases": row.aliases,
+            "district": row.district,
+            "latitude": row.latitude,
+            "longitude": row.longitude,
+        }
+        for row in session.scalars(select(Community))
+    ]
+    buildings = [
+        {"community_id": row.community_id, "number": row.number, "units": row.units, "floors": row.floors}
+        for row in session.scalars(select(Building))
+    ]
+    return Gazetteer.from_rows(communities, buildings)
+
+
+def import_folder(session: Session, folder: Path, progress: Callable[[int], None] | None = None) -> dict[str, int]:
+    """Import teams.csv, stations.csv, communities.csv and buildings.csv, those that are there, in that order.
+
+    Every row is validated first; raises ImportRefused and changes nothing where one is wrong. Existing rows are
+    updated. Returns the number of rows by table.
+    """
+    tables = {name: read_csv(folder / f"{name}.csv") for name in TABLES if (folder / f"{name}.csv").exists()}
+    errors = [error for name, rows in tables.items() for error in _errors(name, rows, tables)]
+    if not tables:
+        raise ImportRefused([f"{folder} has none of {', '.join(f'{name}.csv' for name in TABLES)}."])
+    if errors:
+        raise ImportRefused(errors)
+    for name, rows in tables.items():
+        _IMPORT[name](session, rows, progress or (lambda done: None))
+    return {name: len(rows) for name, rows in tables.items()}
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file; lines that begin with # say where it came from."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return [dict(row) for row in csv.DictReader(line for line in file if not line.startswith("#"))]
+
+
+def _errors(name: str, rows: list[dict[str, str]], tables: Mapping[str, list[dict[str, str]]]) -> Iterable[str]:
+    ids = {table: {row.get("id") for row in tables.get(table, [])} for table in ("teams", "stations", "communities")}
+    seen: set[tuple[str, ...]] = set()
+    for line, row in enumerate(rows, 2):
+        for column in _REQUIRED[name]:
+            if not (row.get(column) or "").strip():
+                yield f"{name}.csv line {line}: {column} is empty."
+        key = tuple(row.get(column) or "" for column in _REQUIRED[name][: 2 if name == "buildings" else 1])
+        if key in seen:
+            yield f"{name}.csv line {line}: {' '.join(key)} occurs twice."
+        seen.add(key)
+        yield from _dangling(name, line, row, ids)
+
+
+def _dangling(name: str, line: int, row: dict[str, str], ids: Mapping[str, set[str | None]]) -> Iterable[str]:
+    for column, table in (("team", "teams"), ("station", "stations"), ("community_id", "communities")):
+        value = row.get(column)
+        if value and ids[table] and value not in ids[table]:
+            yield f"{name}.csv line {line}: {column} {value} is not in {table}.csv."
+
+
+def _upsert(session: Session, model: type[Base], where: dict[str, Any], values: dict[str, Any]) -> None:
+    row = session.scalar(select(model).filter_by(**where))
+    if row is None:
+        session.add(model(**where, **values))
+    else:
+        for name, value in values.items():
+            setattr(row, name, value)
+
+
+def _ids(session: Session, model: type[Team] | type[Station] | type[Community]) -> dict[str, int]:
+    return dict(session.execute(select(model.code, model.id)).tuples().all())
+
+
+def _import_teams(session: Session, rows: list[dict[str, str]], progress: Callable[[int], None]) -> None:
+    for row in rows:
+        _upsert(session, Team, {"code": row["id"]}, {"name": row["name"]})
+        progress(1)
+    session.flush()
+
+
+def _import_stations(session: Session, rows: list[dict[str, str]], progress: Callable[[int], None]) -> None:
+    teams = _ids(session, Team)
+    for row in rows:
+        values = {"name": row["name"], "team_id": teams.get(row.get("team") or "")}
+        _upsert(session, Station, {"code": row["id"]}, values)
+        progress(1)
+    session.flush()
+
+
+def _import_communities(session: Session, rows: list[dict[str, str]], progress: Callable[[int], None]) -> None:
+    teams, stations = _ids(session, Team), _ids(session, Station)
+    for row in rows:
+        values = {
+            "name": row["name"].strip(),
+            "district": row.get("district") or None,
+            "aliases": _split(row.get("aliases")),
+            "latitude": _float(row.get("latitude")),
+            "longitude": _float(row.get("longitude")),
+            "station_id": stations.get(row.get("station") or ""),
+            "team_id": teams.get(row.get("team") or ""),
+        }
+        _upsert(session, Community, {"code": row["id"]}, values)
+        progress(1)
+    session.flush()
+
+
+def _import_buildings(session: Session, rows: list[dict[str, str]], progress: Callable[[int], None]) -> None:
+    communities, stations = _ids(session, Community), _ids(session, Station)
+    for row in rows:
+        floors = row.get("floors") or ""
+        values = {
+            "units": _split(row.get("units")),
+            "floors": int(floors) if floors.isdigit() else None,
+            "station_id": stations.get(row.get("station") or ""),
+        }
+        where = {"community_id": communities[row["community_id"]], "number": row["number"].strip().upper()}
+        _upsert(session, Building, where, values)
+        progress(1)
+    session.flush()
+
+
+_IMPORT: dict[str, Callable[[Session, list[dict[str, str]], Callable[[int], None]], None]] = {
+    "teams": _import_teams,
+    "stations": _import_stations,
+    "communities": _import_communities,
+    "buildings": _import_buildings,
+}
+
+
+def _split(value: str | None) -> list[str]:
+    return [item.strip() for item in (value or "").split("|") if item.strip()]
+
+
+def _float(value: str | None) -> float | None:
+    return float(value) if value else None

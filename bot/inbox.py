@@ -1,0 +1,206 @@
+"""Every inbound message exactly once, and the lease that keeps one contact's messages in order."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from nlu.danger import match_danger
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from bot import clock, crypto
+from bot.channels import Inbound
+from bot.database import Database
+from bot.models import LANE_NORMAL, LANE_URGENT, Contact, Message, Resident
+from bot.upsert import insert_ignoring
+
+LEASE = timedelta(seconds=6)
+BURST_WINDOW = timedelta(seconds=10)  # from the third message within it on, messages are collected …
+BURST_SILENCE = timedelta(seconds=3)  # … until this much silence,
+BURST_LIMIT = timedelta(seconds=10)  # … or this long at most
+BURST_FROM = 3
+MAX_TEXT = 5000  # characters kept of one message
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to handle a contact's messages until `until`."""
+
+    contact_id: int
+    token: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What became of an inbound message. `claim` is set when the webhook may answer it itself, at once."""
+
+    message_id: int
+    contact_id: int
+    new: bool
+    claim: Claim | None = None
+
+
+def receive(database: Database, inbound: Inbound, *, claim: bool = True) -> Received:
+    """Store a message (once) and, if asked and free, lease its contact. After this commit nothing can lose it."""
+    with database.transaction() as session:
+        return store(session, inbound, claim=claim)
+
+
+def store(session: Session, inbound: Inbound, *, claim: bool) -> Received:
+    """`receive` within the caller's transaction."""
+    now = clock.now()
+    contact = _contact(session, inbound, now)
+    # A sender cannot be trusted to send valid Unicode or printable text; NUL would break PostgreSQL.
+    text = inbound.text[:MAX_TEXT].replace("\0", "").encode("utf-8", "ignore").decode()
+    danger = match_danger(text) if text else None
+    row = {
+        "contact_id": contact.id,
+        "channel": inbound.channel,
+        "provider_id": inbound.provider_id[:128],
+        "kind": inbound.kind,
+        "text": text,
+        "payload": json.dumps(inbound.payload, ensure_ascii=False) if inbound.payload else None,
+        "received_at": now,
+        "sent_at": inbound.sent_at,
+        "lane": LANE_URGENT if danger else LANE_NORMAL,
+        "danger": danger,
+        "attempts": 0,
+        "told_waiting": False,
+    }
+    inserted = insert_ignoring(session, Message, [row], ["channel", "provider_id"])
+    message_id = session.scalars(
+        select(Message.id).where(Message.channel == inbound.channel, Message.provider_id == row["provider_id"])
+    ).one()
+    if not inserted:
+        return Received(message_id, contact.id, new=False)
+    waiting_before = contact.pending_since is not None
+    _make_pending(session, contact, now, danger)
+    contact.last_inbound_at, contact.channel, contact.account = now, inbound.channel, inbound.recipient
+    contact.following, contact.unreachable_at = inbound.kind != "unfollow", None
+    granted = None
+    if claim and not waiting_before and (contact.due_at or now) <= now:
+        granted = _lease(contact, now)
+    return Received(message_id, contact.id, new=True, claim=granted)
+
+
+def _contact(session: Session, inbound: Inbound, now: datetime) -> Contact:
+    """The contact who sent this, locked; made at the first message."""
+    hashed = crypto.blind_index(inbound.medium, inbound.sender)
+    query = (
+        select(Contact)
+        .where(Contact.medium == inbound.medium, Contact.address_hash == hashed)
+        .with_for_update(of=Contact)
+    )
+    contact = session.scalar(query)
+    if contact is not None:
+        return contact
+    resident = Resident(created_at=now)
+    if inbound.medium == "sms":
+        resident.phone, resident.phone_hash = inbound.sender, crypto.blind_index("phone", inbound.sender)
+    session.add(resident)
+    session.flush()
+    row = {
+        "resident_id": resident.id,
+        "medium": inbound.medium,
+        "channel": inbound.channel,
+        "address": inbound.sender,
+        "address_hash": hashed,
+        "account": inbound.recipient,
+        "created_at": now,
+        "following": True,
+        "pending_lane": LANE_NORMAL,
+    }
+    if not insert_ignoring(session, Contact, [row], ["medium", "address_hash"]):
+        session.delete(resident)  # another request made this contact between our look and our insert
+    return session.scalars(query).one()
+
+
+def _make_pending(session: Session, contact: Contact, now: datetime, danger: str | None) -> None:
+    """Note that the contact has something to handle, and when: danger and single messages now, bursts after silence."""
+    if danger:
+        contact.pending_lane, contact.due_at = LANE_URGENT, now
+    else:
+        recent = session.scalar(
+            select(func.count())
+            .select_from(Message)
+            .where(Message.contact_id == contact.id, Message.received_at > now - BURST_WINDOW)
+        )
+        collecting = (recent or 0) >= BURST_FROM
+        limit = (contact.pending_since or now) + BURST_LIMIT
+        due = min(now + BURST_SILENCE, limit) if collecting else now
+        if contact.pending_lane != LANE_URGENT or contact.due_at is None:
+            contact.due_at = due if collecting or contact.due_at is None else min(contact.due_at, due)
+    contact.pending_since = contact.pending_since or now
+
+
+def _lease(contact: Contact, now: datetime) -> Claim | None:
+    if contact.lease_until is not None and contact.lease_until > now:
+        return None
+    contact.lease_token, contact.lease_until = secrets.token_hex(8), now + LEASE
+    return Claim(contact.id, contact.lease_token, contact.lease_until)
+
+
+def claim_next(database: Database, limit: int = 10) -> list[Claim]:
+    """Lease contacts whose messages are due, danger first, then the oldest."""
+    now, token = clock.now(), secrets.token_hex(8)
+    due = (
+        select(Contact.id)
+        .where(Contact.due_at <= now, (Contact.lease_until.is_(None)) | (Contact.lease_until <= now))
+        .order_by(Contact.pending_lane, Contact.due_at, Contact.id)
+        .limit(limit)
+    )
+    with database.reading() as session:  # an idle poll takes no write lock
+        if session.scalar(due.limit(1)) is None:
+            return []
+    with database.transaction() as session:
+        ids = session.scalars(
+            update(Contact)
+            .where(Contact.id.in_(due.with_for_update(skip_locked=True).scalar_subquery()))
+            .values(lease_token=token, lease_until=now + LEASE)
+            .returning(Contact.id)
+            .execution_options(synchronize_session=False)
+        ).all()
+    return [Claim(contact_id, token, now + LEASE) for contact_id in ids]
+
+
+def still_ours(session: Session, claim: Claim) -> Contact | None:
+    """The contact, locked, if the lease is still this claim's; None when somebody else has it."""
+    return session.scalar(
+        select(Contact)
+        .where(Contact.id == claim.contact_id, Contact.lease_token == claim.token)
+        .with_for_update(of=Contact)
+    )
+
+
+def unhandled(session: Session, contact_id: int) -> list[Message]:
+    """The contact's unhandled messages, danger first, then by the provider's time."""
+    rows = session.scalars(select(Message).where(Message.contact_id == contact_id, Message.handled_at.is_(None))).all()
+    return sorted(rows, key=lambda m: (m.lane, m.sent_at or m.received_at, m.id))
+
+
+def settle(session: Session, contact: Contact, *, retry_after: timedelta | None = None) -> None:
+    """Give the lease back and say when the contact's remaining messages are due, if any remain."""
+    now = clock.now()
+    remaining = unhandled(session, contact.id)
+    contact.lease_token = contact.lease_until = None
+    if not remaining:
+        contact.pending_since = contact.due_at = None
+        contact.pending_lane = LANE_NORMAL
+        return
+    contact.pending_since = min(message.received_at for message in remaining)
+    contact.pending_lane = min(message.lane for message in remaining)
+    contact.due_at = now + retry_after if retry_after else max(contact.due_at or now, now)
+
+
+def in_work(session: Session, message_id: int) -> bool:
+    """Whether somebody is handling this message right now."""
+    row = session.execute(
+        select(Message.handled_at, Contact.lease_until)
+        .join(Contact, Contact.id == Message.contact_id)
+        .where(Message.id == message_id)
+    ).one()
+    return row.handled_at is None and row.lease_until is not None and row.lease_until > clock.now()

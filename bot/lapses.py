@@ -1,0 +1,53 @@
+"""Conversations that fall silent in the middle of a report: reminded once, then opened as they are."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from bot import clock, outbox
+from bot.models import Contact, Conversation
+from bot.record import Recorder
+from bot.services import Services
+from bot.tickets import Context
+from bot.turns import LAPSE, load_conversation
+from handlers.dialogue import lapse
+from handlers.dialogue.types import Outcome
+
+_BATCH = 50
+
+
+def run(services: Services) -> int:
+    """Remind or lapse the conversations that are due; returns how many."""
+    due = select(Conversation.contact_id).where(Conversation.open_case, Conversation.lapses_at <= clock.now())
+    with services.database.reading() as session:
+        ids = session.scalars(due.order_by(Conversation.lapses_at).limit(_BATCH)).all()
+    for contact_id in ids:
+        _advance(services, contact_id)
+    return len(ids)
+
+
+def _advance(services: Services, contact_id: int) -> None:
+    with services.database.transaction() as session:
+        contact = session.scalars(select(Contact).where(Contact.id == contact_id).with_for_update(of=Contact)).one()
+        row = session.get_one(Conversation, contact_id, with_for_update=True)
+        context = services.context(session)
+        if not row.open_case or row.lapses_at is None or row.lapses_at > context.now:
+            return  # they wrote meanwhile
+        conversation = load_conversation(row.state)
+        started = row.updated_at
+        if row.reminded_at is None:
+            _say(context, contact, lapse.remind(conversation, contact.medium), f"remind:{started.timestamp():.0f}")
+            # Recording the reminder must not make the silence look shorter than it is.
+            row.updated_at, row.reminded_at = started, context.now
+            row.open_case, row.lapses_at = True, started + LAPSE
+        else:
+            _say(context, contact, lapse.lapse(conversation, contact.medium), f"lapse:{started.timestamp():.0f}")
+            row.open_case, row.lapses_at = False, None
+
+
+def _say(context: Context, contact: Contact, outcome: Outcome, occasion: str) -> None:
+    text, keys = Recorder(context, contact, []).apply(outcome)
+    if text:
+        outbox.queue(
+            context.session, contact, text, occasion=occasion, kind="reply", now=context.now, keys=keys, message=None
+        )

@@ -1,0 +1,172 @@
+"""`heatline nlu …`: train, serve, parse, evaluate and look after the models."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.nlu_server import running_nlu, shelf
+from bot.settings import ROOT, Settings
+from nlu.environment import NotInstalled
+from nlu.gazetteer import Gazetteer
+from nlu.interpreter import Interpreter, NluError, RasaInterpreter, as_row
+from nlu.places import default_gazetteer
+from nlu.shelf import ShelfError
+from nlu.training import TrainingFailed
+
+Wrap = Callable[[Callable[..., None]], Callable[..., None]]
+
+
+def register(group: click.Group, settings: Callable[[], Settings], plain_errors: Wrap) -> None:
+    """Add the commands to `heatline nlu`."""
+
+    @group.command()
+    @click.option("--data", multiple=True, type=click.Path(exists=True, path_type=Path), help="Further labelled files.")
+    @plain_errors
+    def train(data: tuple[Path, ...]) -> None:
+        """Train a model on data/intents/; the first one goes live by itself."""
+        _train(settings(), data)
+
+    @group.command()
+    @plain_errors
+    def models() -> None:
+        """List the models, the live one marked."""
+        for model in shelf(settings()).models():
+            click.echo(f"{'*' if model.live else ' '} {model.name}  {_figures(model.measured)}")
+
+    @group.command()
+    @click.argument("name")
+    @plain_errors
+    def promote(name: str) -> None:
+        """Make a model the live one; a running server follows within seconds."""
+        _on_shelf(lambda: shelf(settings()).promote(name).name)
+
+    @group.command()
+    @plain_errors
+    def rollback() -> None:
+        """Go back to the model that was live before."""
+        _on_shelf(lambda: shelf(settings()).rollback().name)
+
+    @group.command()
+    @plain_errors
+    def serve() -> None:
+        """Serve the live model at HEATLINE_NLU_URL."""
+        _serve(settings())
+
+    @group.command()
+    @click.argument("text", required=False)
+    @click.option("--jsonl", is_flag=True, help="Read JSON Lines with `text` from standard input.")
+    @plain_errors
+    def parse(text: str | None, jsonl: bool) -> None:
+        """Show what TEXT means."""
+        if (text is None) == (not jsonl):
+            raise click.UsageError("Give either TEXT or --jsonl.")
+        lines = sys.stdin if jsonl else [json.dumps({"text": text})]
+        sys.exit(1 if _parse(settings(), iter(lines), indent=None if jsonl else 2) else 0)
+
+    @group.command()
+    @click.argument("file", type=click.Path(exists=True, path_type=Path))
+    @click.option("--json", "as_json", is_flag=True, help="Print the whole report as JSON.")
+    @plain_errors
+    def evaluate(file: Path, as_json: bool) -> None:
+        """Score understanding on labelled messages (JSON Lines, or a folder of corpus files)."""
+        from bot.nlu_evaluation import evaluate as run
+
+        run(settings(), file, as_json)
+
+
+def _train(settings: Settings, data: tuple[Path, ...]) -> None:
+    from nlu.training import train
+
+    with click.progressbar(length=100, label="Training", file=sys.stderr) as bar:
+
+        def progress(done: float, what: str) -> None:
+            bar.label = f"Training: {what:<24.24}"
+            bar.update(int(done * 100) - bar.pos)
+
+        try:
+            model = train([ROOT / "data" / "intents", *data], shelf(settings).folder, progress)
+        except (TrainingFailed, NotInstalled) as error:
+            raise click.ClickException(str(error)) from None
+    click.echo(f"{model.name}{' is live' if model.live else ''}  {_figures(model.measured)}")
+
+
+def _figures(measured: dict[str, Any]) -> str:
+    names = ("corpus_sentences", "seconds", "accuracy")
+    return "  ".join(f"{name} {measured[name]}" for name in names if name in measured)
+
+
+def _on_shelf(act: Callable[[], str]) -> None:
+    try:
+        click.echo(f"{act()} is live.")
+    except ShelfError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _serve(settings: Settings) -> None:
+    from nlu.serving import serve
+
+    address = urlsplit(settings.nlu_url)
+    try:
+        serve(
+            shelf(settings),
+            address.hostname or "127.0.0.1",
+            address.port or 5005,
+            settings.nlu_token,
+            int(settings.nlu_processes),
+        )
+    except (ShelfError, NotInstalled) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _parse(settings: Settings, lines: Iterator[str], indent: int | None) -> bool:
+    """Parse line by line; returns whether one was bad."""
+    failed = False
+    with running_nlu(settings) as ready:
+        interpreter = RasaInterpreter(ready.nlu_url, ready.nlu_token)
+        places = _places(settings)
+        for line in lines:
+            if not line.strip():
+                continue
+            row = _parse_line(interpreter, places, line)
+            failed = failed or "error" in row
+            print(json.dumps(row, ensure_ascii=False, indent=indent), flush=True)
+    return failed
+
+
+def _parse_line(interpreter: Interpreter, places: Gazetteer, line: str) -> dict[str, Any]:
+    try:
+        given = json.loads(line)
+    except json.JSONDecodeError as error:
+        return {"error": f"not JSON: {error.msg}"}
+    if not isinstance(given, dict) or not isinstance(given.get("text"), str):
+        return {"error": "a line must be an object with a text `text`"}
+    try:
+        understood = interpreter.understand(given["text"], places)
+    except NluError as error:
+        return {**given, "error": type(error).__name__}
+    return {**given, **as_row(understood)}
+
+
+def _places(settings: Settings) -> Gazetteer:
+    """The operator's places where there is a database, else the ones that ship."""
+    from bot.database import Database
+    from bot.gazetteer import GazetteerSource
+
+    if settings.is_sqlite and not (ROOT / settings.database_url.removeprefix("sqlite:///")).exists():
+        return default_gazetteer()
+    database = Database(settings.database_url)
+    try:
+        places = GazetteerSource(database).current()
+    except SQLAlchemyError:
+        return default_gazetteer()
+    finally:
+        database.dispose()
+    return places if places.communities else default_gazetteer()

@@ -1,0 +1,249 @@
+"""Deliveries: queue, claim, send, retry, and take the providers' reports.
+
+queued → sending → sent → delivered | failed | unknown; also held (no way open now) and suppressed (opted out). Sending
+happens outside transactions; what is between a provider's yes and our commit is honestly `unknown`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from bot import clock
+from bot.channels import (
+    Channel,
+    GiveUp,
+    Misconfigured,
+    OptedOut,
+    OtherWay,
+    Outgoing,
+    Report,
+    Retry,
+    SendError,
+    Unknown,
+)
+from bot.database import Database
+from bot.models import LANE_NORMAL, LANE_URGENT, ChannelState, Contact, Delivery, Message, Ticket
+from bot.upsert import insert_ignoring
+
+LEASE = timedelta(seconds=30)
+PASSIVE_LEASE = timedelta(seconds=15)
+BACKOFF = (5, 15, 60, 300, 900, 3600)  # seconds before the next attempt; after the last the delivery has failed
+
+# A report may only move a delivery forward; reports come in any order, repeated and late.
+RANK = {"queued": 0, "sending": 1, "unknown": 2, "sent": 2, "failed": 3, "delivered": 4}
+
+
+def queue(
+    session: Session,
+    contact: Contact,
+    text: str,
+    *,
+    occasion: str,
+    kind: str,
+    now: datetime,
+    ticket: Ticket | None = None,
+    message: Message | None = None,
+    keys: Sequence[str] = (),
+    passive: bool = False,
+) -> int | None:
+    """Add a delivery unless this contact has had one for this occasion; returns its id, None where it existed.
+
+    `kind` is reply, urgent or notice; `passive` says that the webhook's own response is about to carry it.
+    """
+    suppressed = kind == "notice" and contact.opted_out_at is not None
+    state = "suppressed" if suppressed else "sending" if passive else "queued"
+    row: dict[str, Any] = {
+        "contact_id": contact.id,
+        "message_id": message.id if message else None,
+        "ticket_id": ticket.id if ticket else None,
+        "occasion": occasion,
+        "kind": kind,
+        "text": text,
+        "keys": list(keys),
+        "state": state,
+        "via": "passive" if passive else None,
+        "lane": LANE_NORMAL if kind == "notice" else LANE_URGENT,
+        "due_at": now,
+        "created_at": now,
+        "attempts": 1 if passive else 0,
+        "lease_until": now + PASSIVE_LEASE if passive else None,
+        "done_at": now if suppressed else None,
+    }
+    if not insert_ignoring(session, Delivery, [row], ["contact_id", "occasion"]):
+        return None
+    return session.scalar(select(Delivery.id).where(Delivery.contact_id == contact.id, Delivery.occasion == occasion))
+
+
+def mark_passive_sent(session: Session, delivery_ids: Sequence[int], at: datetime) -> None:
+    """The webhook responses that carried these deliveries have been handed to the network."""
+    session.execute(
+        update(Delivery)
+        .where(Delivery.id.in_(delivery_ids), Delivery.state == "sending", Delivery.via == "passive")
+        .values(state="sent", sent_at=at, lease_until=None)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery this worker may send now, with what sending needs."""
+
+    id: int
+    kind: str
+    channel: str
+    attempts: int
+    token: str
+    outgoing: Outgoing
+
+
+def claim(database: Database, limit: int = 20) -> list[Claimed]:
+    """Lease the next due deliveries, most urgent lane first."""
+    now, token = clock.now(), secrets.token_hex(8)
+    due = (
+        select(Delivery.id)
+        .where(Delivery.state == "queued", Delivery.due_at <= now)
+        .order_by(Delivery.lane, Delivery.due_at, Delivery.id)
+        .limit(limit)
+    )
+    with database.reading() as session:  # an idle poll takes no write lock
+        if session.scalar(due.limit(1)) is None:
+            return []
+    with database.transaction() as session:
+        ids = session.scalars(
+            update(Delivery)
+            .where(Delivery.id.in_(due.with_for_update(skip_locked=True).scalar_subquery()))
+            .values(state="sending", lease_until=now + LEASE, lease_token=token, attempts=Delivery.attempts + 1)
+            .returning(Delivery.id)
+            .execution_options(synchronize_session=False)
+        ).all()
+        rows = session.execute(
+            select(Delivery, Contact)
+            .join(Contact, Contact.id == Delivery.contact_id)
+            .where(Delivery.id.in_(ids))
+            .order_by(Delivery.lane, Delivery.due_at, Delivery.id)
+        ).all()
+        return [_claimed(delivery, contact, token) for delivery, contact in rows]
+
+
+def _claimed(delivery: Delivery, contact: Contact, token: str) -> Claimed:
+    return Claimed(
+        id=delivery.id,
+        kind=delivery.kind,
+        channel=contact.channel,
+        attempts=delivery.attempts,
+        token=token,
+        outgoing=Outgoing(contact.address or "", delivery.text, str(delivery.id), contact.account),
+    )
+
+
+def send(database: Database, channels: Mapping[str, Channel], claimed: Claimed) -> str:
+    """Send one leased delivery and record how far it got; returns its new state."""
+    channel = channels.get(claimed.channel)
+    failure: SendError | None = None
+    try:
+        if channel is None:
+            raise OtherWay(f"channel {claimed.channel} is switched off")
+        sent = channel.send(claimed.outgoing)
+    except SendError as error:
+        failure = error
+        changes = _after_error(claimed, error)
+    else:
+        changes = {"state": "sent", "sent_at": clock.now(), "provider_ref": sent.provider_ref, "error": None}
+    with database.transaction() as session:
+        fresh = session.execute(
+            update(Delivery)
+            .where(Delivery.id == claimed.id, Delivery.lease_token == claimed.token, Delivery.state == "sending")
+            .values(via=claimed.channel, lease_until=None, **changes)
+        )
+        if fresh.rowcount:  # type: ignore[attr-defined]
+            _after_send(session, claimed, failure)
+    return str(changes["state"])
+
+
+def _after_error(claimed: Claimed, error: SendError) -> dict[str, Any]:
+    reason = f"{error.code}: {error.reason}"[:160] if error.code else error.reason[:160]
+    now = clock.now()
+    if isinstance(error, Retry | Misconfigured) and claimed.attempts <= len(BACKOFF):
+        wait = error.after or BACKOFF[claimed.attempts - 1]
+        return {"state": "queued", "due_at": now + timedelta(seconds=wait), "error": reason}
+    if isinstance(error, OtherWay):
+        return {"state": "held", "error": reason}
+    if isinstance(error, Unknown):
+        return _unknown(claimed.kind, claimed.attempts, reason)
+    return {"state": "failed", "done_at": now, "error": reason}
+
+
+def _unknown(kind: str, attempts: int, reason: str) -> dict[str, Any]:
+    """An ambiguous send: a reply or an urgent text is sent once more, a notice never."""
+    if kind != "notice" and attempts <= 1:
+        return {"state": "queued", "due_at": clock.now() + timedelta(seconds=BACKOFF[0]), "error": reason}
+    return {"state": "unknown", "done_at": clock.now(), "error": reason}
+
+
+def _after_send(session: Session, claimed: Claimed, error: SendError | None) -> None:
+    contact_id = session.scalar(select(Delivery.contact_id).where(Delivery.id == claimed.id))
+    if isinstance(error, OptedOut):
+        session.execute(update(Contact).where(Contact.id == contact_id).values(opted_out_at=clock.now()))
+    if isinstance(error, GiveUp | OtherWay):
+        session.execute(update(Contact).where(Contact.id == contact_id).values(unreachable_at=clock.now()))
+    if error is None or isinstance(error, Misconfigured):
+        set_channel_state(session, claimed.channel, error is None, error.reason if error else None)
+
+
+def set_channel_state(session: Session, channel: str, ok: bool, reason: str | None) -> None:
+    """Turn a channel red after a refused credential, green again after a success."""
+    state = session.get(ChannelState, channel)
+    if state is None:
+        row = {"channel": channel, "ok": ok, "reason": reason, "changed_at": clock.now()}
+        insert_ignoring(session, ChannelState, [row], ["channel"])
+    elif state.ok != ok or state.reason != reason:
+        state.ok, state.reason, state.changed_at = ok, reason, clock.now()
+
+
+def recover_expired(database: Database) -> int:
+    """Take back leases that ran out: their process died between sending and recording. Returns how many."""
+    now = clock.now()
+    expired = select(Delivery).where(Delivery.state == "sending", Delivery.lease_until < now).limit(100)
+    with database.reading() as session:
+        if session.scalar(expired.with_only_columns(Delivery.id)) is None:
+            return 0
+    with database.transaction() as session:
+        rows = session.scalars(expired.with_for_update(skip_locked=True)).all()
+        for delivery in rows:
+            changes = _unknown(delivery.kind, delivery.attempts, "the process ended while sending")
+            for name, value in changes.items():
+                setattr(delivery, name, value)
+            delivery.lease_until = None
+        return len(rows)
+
+
+def take_report(session: Session, report: Report) -> bool:
+    """Apply a provider's status report. Late, repeated and unknown ones change nothing. Returns whether it was known."""
+    delivery = _reported(session, report)
+    if delivery is None:
+        return False
+    if report.code and not delivery.error:
+        delivery.error = report.code[:160]
+    if RANK.get(report.state, 0) > RANK.get(delivery.state, 0) and delivery.done_at is None:
+        delivery.state = report.state
+        if report.state in ("delivered", "failed"):
+            delivery.done_at = report.at or clock.now()
+    return True
+
+
+def _reported(session: Session, report: Report) -> Delivery | None:
+    """The delivery a report is about: by the provider's id, or by ours where theirs is only learnt from the report."""
+    known = select(Delivery).where(Delivery.provider_ref == report.provider_ref).with_for_update(of=Delivery).limit(1)
+    delivery = session.scalar(known)
+    if delivery is None and report.ref and report.ref.isascii() and report.ref.isdigit() and len(report.ref) < 19:
+        delivery = session.get(Delivery, int(report.ref), with_for_update=True)
+        if delivery is None or delivery.provider_ref is not None:
+            return None
+        delivery.provider_ref = report.provider_ref
+    return delivery

@@ -1,0 +1,186 @@
+"""The rules of the trade at run time: versioned rows that started as files in data/.
+
+`load_shipped` adds a row for every shipped rule that is new or changed; an administrator's own version wins over the
+shipped one. A process reads the rows into a RuleBook and looks for newer ones every few seconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from bot import clock
+from bot.database import Database
+from bot.models import Rule
+from bot.settings import ROOT
+from handlers.dialogue.types import Answer, Rules, Season
+
+DATA = ROOT / "data"
+REFRESH_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class RuleBook:
+    """One consistent reading of all rules. `texts` maps a catalogue key to its wordings by medium ("*" is any)."""
+
+    version: int
+    texts: dict[str, dict[str, str]]
+    moves: dict[str, frozenset[str]]
+    status_names: dict[str, str]
+    told_statuses: frozenset[str]
+    tickets: dict[str, Any]
+    dialogue: Rules
+    raw: dict[str, dict[str, Any]] = field(repr=False)
+
+    def fault(self, intent: str) -> str:
+        """The fault family of an intent: reports of one family at one home are one ticket."""
+        return str(self.tickets["faults"].get(intent, "other"))
+
+    def intent_name(self, intent: str) -> str:
+        """How an intent is read by people."""
+        return str(self.tickets["names"].get(intent, intent))
+
+
+def shipped() -> dict[str, dict[str, Any]]:
+    """Every shipped rule by name, read from data/: rules/*.yml, the texts and the answers."""
+    rules = {path.stem: _read(path) for path in sorted((DATA / "rules").glob("*.yml"))}
+    rules["texts"] = {"valid_from": "2026-11-01", "texts": _shipped_texts()}
+    rules["answers"] = {
+        "valid_from": "2026-11-01",
+        "answers": [answer for path in sorted((DATA / "answers").glob("*.yml")) for answer in _read(path)["answers"]],
+    }
+    return rules
+
+
+def _shipped_texts() -> dict[str, Any]:
+    texts = dict(_read(DATA / "texts.yml")["texts"])
+    for path in sorted((DATA / "intents").glob("*.yml")):
+        replies = _top_level(path, "replies")
+        texts.update({f"{path.stem}.{name}": text for name, text in replies.items()})
+    return texts
+
+
+def _top_level(path: Path, key: str) -> dict[str, Any]:
+    """One top-level block of a YAML file without parsing the thousands of sentences beside it."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    block: list[str] = []
+    for line in lines:
+        if block and line[:1] not in (" ", "\n", "#"):
+            break
+        if block or line.startswith(f"{key}:"):
+            block.append(line)
+    return dict((yaml.safe_load("".join(block)) or {}).get(key) or {})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def load_shipped(session: Session) -> int:
+    """Add a version of every shipped rule whose content is new; returns how many were added."""
+    added = 0
+    for name, body in shipped().items():
+        body = json.loads(json.dumps(body, default=str))
+        digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+        latest = session.scalar(select(Rule).where(Rule.name == name, Rule.shipped).order_by(Rule.id.desc()).limit(1))
+        if latest is not None and latest.digest == digest:
+            continue
+        valid_from = date.fromisoformat(str(body.get("valid_from", "2026-11-01")))
+        source = str(body["source"])[:200] if body.get("source") else None
+        session.add(
+            Rule(name=name, digest=digest, body=body, source=source, valid_from=valid_from, created_at=clock.now())
+        )
+        added += 1
+    return added
+
+
+class RuleSource:
+    """Gives the current RuleBook to a process; safe to share between threads."""
+
+    def __init__(self, database: Database, hotline: str) -> None:
+        self._database = database
+        self._hotline = hotline
+        self._lock = threading.Lock()
+        self._checked = 0.0
+        self._book: RuleBook | None = None
+
+    def current(self) -> RuleBook:
+        """The rules as they stand; at most REFRESH_SECONDS old."""
+        if self._book is not None and time.monotonic() - self._checked < REFRESH_SECONDS:
+            return self._book
+        with self._lock:
+            if self._book is None or time.monotonic() - self._checked >= REFRESH_SECONDS:
+                self._refresh()
+            assert self._book is not None
+            return self._book
+
+    def _refresh(self) -> None:
+        with self._database.reading() as session:
+            version = session.scalar(select(func.max(Rule.id))) or 0
+            if self._book is None or self._book.version != version:
+                self._book = _book(_effective(session), version, self._hotline)
+        self._checked = time.monotonic()
+
+
+def _effective(session: Session) -> dict[str, dict[str, Any]]:
+    """The body that counts for each name: the newest version of an administrator, else the newest shipped one."""
+    today = clock.now().date()
+    rows = session.scalars(select(Rule).where(Rule.valid_from <= today).order_by(Rule.shipped.desc(), Rule.id))
+    return {row.name: row.body for row in rows}
+
+
+def _book(raw: dict[str, dict[str, Any]], version: int, hotline: str) -> RuleBook:
+    if "moves" not in raw:
+        raise RuntimeError("The database has no rules yet; run `heatline db upgrade`.")
+    statuses = raw["moves"]["statuses"]
+    return RuleBook(
+        version=version,
+        texts={key: text if isinstance(text, dict) else {"*": text} for key, text in raw["texts"]["texts"].items()},
+        moves={status: frozenset(targets) for status, targets in raw["moves"]["moves"].items()},
+        status_names={status: row["name"] for status, row in statuses.items()},
+        told_statuses=frozenset(status for status, row in statuses.items() if row["tell"]),
+        tickets=raw["tickets"],
+        dialogue=_dialogue_rules(raw, hotline),
+        raw=raw,
+    )
+
+
+def _dialogue_rules(raw: dict[str, dict[str, Any]], hotline: str) -> Rules:
+    dialogue = raw["dialogue"]
+    return Rules(
+        seasons=tuple(
+            Season(row["area"], date.fromisoformat(row["start"]), date.fromisoformat(row["end"]))
+            for row in raw["season"]["seasons"]
+        ),
+        answers=tuple(_answer(row) for row in raw["answers"]["answers"]),
+        thresholds=dict(dialogue["thresholds"]),
+        account_matters=tuple(dialogue["account_matters"]),
+        reopen_days=int(dialogue["reopen_days"]),
+        callback_minutes=int(dialogue["callback_minutes"]),
+        hotline=hotline,
+    )
+
+
+def _answer(row: dict[str, Any]) -> Answer:
+    def day(key: str) -> date | None:
+        return date.fromisoformat(str(row[key])) if row.get(key) else None
+
+    return Answer(
+        id=row["id"],
+        intent=row["intent"],
+        variants=tuple(row["variants"]),
+        text=row["text"].strip(),
+        sms=row.get("sms"),
+        valid_from=day("valid_from"),
+        valid_to=day("valid_to"),
+    )

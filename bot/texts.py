@@ -1,0 +1,32 @@
+"""The catalogue of everything residents are told: a key and its parameters become one text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bot.rules import RuleBook
+
+
+def render(book: RuleBook, key: str, medium: str, params: Mapping[str, str]) -> str:
+    """The wording of `key` for a medium ("wechat" or "sms"). Raises KeyError for an unknown key or parameter."""
+    wordings = book.texts[key]
+    wording = wordings.get(medium) or wordings.get("*") or next(iter(wordings.values()))
+    known = {"hotline": book.dialogue.hotline, "callback_minutes": str(book.dialogue.callback_minutes)}
+    return wording.strip().format_map({**known, **params})
+
+
+def exists(book: RuleBook, key: str) -> bool:
+    """Whether the catalogue has this key."""
+    return key in book.texts
+
+
+def address_line(community: str | None, building: str | None, unit: str | None, room: str | None) -> str:
+    """An address as people read it out: 阳光花园3号楼2单元501. Empty where nothing is known."""
+    parts = [community or ""]
+    if building:
+        parts.append(building if building.endswith(("楼", "座", "栋", "幢")) else f"{building}号楼")
+    if unit:
+        parts.append(unit if unit.endswith(("单元", "门")) else f"{unit}单元")
+    if room:
+        parts.append(f"{room}室" if room.isdigit() else room)
+    return "".join(parts)

@@ -1,0 +1,174 @@
+"""From rows to a Turn: everything a handler may know about one message; and the conversation's state as JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, selectinload
+
+from bot import clock
+from bot.models import Contact, ContactHome, Message, Ticket, TicketContact, Update
+from bot.models import Conversation as ConversationRow
+from bot.tickets import Context, address_of
+from handlers.dialogue.types import Address, Case, Conversation, Option, TicketView, Turn
+from nlu.places import Gazetteer
+from nlu.types import Understanding
+
+LAPSE = timedelta(minutes=30)
+REMIND = timedelta(minutes=15)
+_NUMBER = re.compile(r"[Nn]\s?(20\d{6})-?(\d{4,6})")
+_VIEWS = 12  # tickets of one contact that a dialogue looks at
+
+
+def dump_conversation(conversation: Conversation) -> str:
+    """The conversation's state as JSON."""
+    return json.dumps(asdict(conversation), ensure_ascii=False, separators=(",", ":"))
+
+
+def load_conversation(state: str) -> Conversation:
+    """The conversation from `dump_conversation`; fields that an older version wrote and nobody knows are dropped."""
+    raw = json.loads(state)
+    case = raw.get("case")
+    return Conversation(
+        case=_load_case(case) if case else None,
+        waiting_for=raw.get("waiting_for"),
+        options=tuple(Option(**option) for option in raw.get("options", ())),
+        ticket=raw.get("ticket"),
+        asked=tuple(raw.get("asked", ())),
+        misunderstood=int(raw.get("misunderstood", 0)),
+        **_rest(Conversation, raw, {"case", "waiting_for", "options", "ticket", "asked", "misunderstood"}),
+    )
+
+
+def _load_case(raw: dict[str, Any]) -> Case:
+    address = Address(**{k: v for k, v in raw["address"].items() if k in Address.__dataclass_fields__})
+    rest = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items() if k in Case.__dataclass_fields__}
+    return Case(**{**rest, "address": address})
+
+
+def _rest(cls: type, raw: dict[str, Any], done: set[str]) -> dict[str, Any]:
+    return {
+        k: tuple(v) if isinstance(v, list) else v
+        for k, v in raw.items()
+        if k in cls.__dataclass_fields__ and k not in done  # type: ignore[attr-defined]
+    }
+
+
+def current_conversation(session: Session, contact_id: int) -> Conversation:
+    """The contact's conversation, or a new one when there was none or it has lapsed."""
+    row = session.get(ConversationRow, contact_id)
+    if row is None or row.updated_at + LAPSE <= clock.now():
+        return Conversation()
+    return load_conversation(row.state)
+
+
+def save_conversation(context: Context, contact: Contact, conversation: Conversation) -> None:
+    """Keep the conversation; while a problem is told that has no ticket yet, a reminder is due."""
+    row = context.session.get(ConversationRow, contact.id)
+    if row is None:
+        row = ConversationRow(contact_id=contact.id)
+        context.session.add(row)
+    row.state = dump_conversation(conversation)
+    row.updated_at = context.now
+    row.open_case = conversation.case is not None and conversation.ticket is None
+    row.reminded_at = None
+    row.lapses_at = context.now + REMIND if row.open_case else None
+
+
+def build_turn(
+    context: Context, contact: Contact, messages: list[Message], understanding: Understanding, places: Gazetteer
+) -> Turn:
+    """Everything a handler may know about these messages (one, or a burst) of one contact."""
+    session, received = context.session, messages[-1].received_at
+    phone = contact.address if contact.medium == "sms" else contact.resident.phone
+    return Turn(
+        understanding=understanding,
+        channel=contact.medium,
+        received_at=received,
+        today=clock.local_day(received, context.zone),
+        conversation=current_conversation(session, contact.id),
+        places=places,
+        rules=context.book.dialogue,
+        homes=_homes(session, contact.id),
+        tickets=_tickets(context, contact.id),
+        mentioned=_mentioned(session, contact.id, understanding.text),
+        danger=next((message.danger for message in messages if message.danger), None),
+        phone=phone,
+        first_contact=_is_first(session, contact.id, messages),
+    )
+
+
+def _homes(session: Session, contact_id: int) -> tuple[Address, ...]:
+    rows = session.scalars(
+        select(ContactHome).where(ContactHome.contact_id == contact_id).order_by(ContactHome.used_at.desc()).limit(8)
+    )
+    return tuple(
+        Address(row.home.district, row.home.community, row.home.building, row.home.unit, row.home.room, known=True)
+        for row in rows
+    )
+
+
+def _tickets(context: Context, contact_id: int) -> tuple[TicketView, ...]:
+    since = context.now - timedelta(days=context.book.dialogue.reopen_days)
+    rows = context.session.scalars(
+        select(Ticket)
+        .join(TicketContact, TicketContact.ticket_id == Ticket.id)
+        .where(
+            TicketContact.contact_id == contact_id,
+            Ticket.status != "merged",
+            Ticket.closed_at.is_(None) | (Ticket.closed_at >= since),
+        )
+        .options(selectinload(Ticket.team))
+        .order_by(Ticket.opened_at.desc(), Ticket.id.desc())
+        .limit(_VIEWS)
+    ).all()
+    return tuple(_view(context.session, ticket, mine=True) for ticket in rows)
+
+
+def _mentioned(session: Session, contact_id: int, text: str) -> tuple[TicketView, ...]:
+    numbers = [f"N{day}-{serial}" for day, serial in _NUMBER.findall(text)]
+    if not numbers:
+        return ()
+    rows = session.scalars(select(Ticket).where(Ticket.number.in_(numbers))).all()
+    return tuple(
+        _view(session, ticket, mine=session.get(TicketContact, (ticket.id, contact_id)) is not None) for ticket in rows
+    )
+
+
+def _view(session: Session, ticket: Ticket, mine: bool) -> TicketView:
+    """A ticket as the dialogue may speak of it; to somebody else it is its number and its state."""
+    return TicketView(
+        number=ticket.number,
+        intents=(ticket.intent, *ticket.also),
+        status=ticket.status,
+        address=address_of(ticket) if mine else Address(),
+        opened_at=ticket.opened_at,
+        status_at=ticket.status_at,
+        closed_at=ticket.closed_at,
+        urgent=ticket.severity == "burst" or ticket.intent == "danger",
+        responsible=ticket.team.name if ticket.team else None,
+        note=_last_note(session, ticket.id) if mine else None,
+        chases=ticket.chases,
+        reopened=ticket.reopened,
+        has_phone=ticket.phone is not None,
+        mine=mine,
+    )
+
+
+def _last_note(session: Session, ticket_id: int) -> str | None:
+    return session.scalar(
+        select(Update.note)
+        .where(Update.ticket_id == ticket_id, Update.kind == "moved", Update.actor == "staff")
+        .order_by(Update.id.desc())
+        .limit(1)
+    )
+
+
+def _is_first(session: Session, contact_id: int, messages: list[Message]) -> bool:
+    earliest = session.scalar(select(Message.id).where(Message.contact_id == contact_id).order_by(Message.id).limit(1))
+    return earliest == min(message.id for message in messages)

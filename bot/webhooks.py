@@ -1,0 +1,122 @@
+"""The doors: verify → store → answer or acknowledge. A message is acknowledged only once it is stored."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import timedelta
+
+from flask import Blueprint, Request, Response, current_app, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from bot import clock, conversation, inbox, outbox
+from bot.channels import BadRequest, Channel, Inbound, Report
+from bot.conversation import Answer
+from bot.passive import PassiveMarker
+from bot.services import Services
+
+log = logging.getLogger(__name__)
+blueprint = Blueprint("channels", __name__, url_prefix="/channels")
+
+TWIN_WAIT = 3.0  # seconds that a repeated push waits for the first one's answer
+TWIN_POLL = 0.05
+
+
+def _services() -> Services:
+    services: Services = current_app.extensions["heatline"]
+    return services
+
+
+@blueprint.get("/wechat")
+def verify_wechat() -> Response:
+    """WeChat's check of the address, when the operator saves the server configuration."""
+    channel = _services().channels.get("wechat")
+    if channel is None:
+        return Response(status=404)
+    try:
+        return channel.verify_url(request)
+    except BadRequest as refusal:
+        return Response(status=refusal.status)
+
+
+@blueprint.post("/wechat")
+def wechat() -> Response:
+    """Messages and events of the WeChat account."""
+    return _take("wechat")
+
+
+@blueprint.post("/twilio")
+def twilio() -> Response:
+    """Inbound SMS through Twilio."""
+    return _take("twilio")
+
+
+@blueprint.post("/twilio/status")
+@blueprint.post("/twilio/status/<ref>")
+def twilio_status(ref: str | None = None) -> Response:
+    """Twilio's reports on messages that we sent."""
+    return _take("twilio")
+
+
+def _take(name: str) -> Response:
+    services = _services()
+    channel = services.channels.get(name)
+    if channel is None:
+        return Response(status=404)
+    try:
+        arrived = channel.read(request)
+    except BadRequest as refusal:
+        return Response(status=refusal.status)
+    except RequestEntityTooLarge:
+        return Response(status=413)
+    messages = [item for item in arrived if isinstance(item, Inbound)]
+    _take_reports(services, [item for item in arrived if isinstance(item, Report)])
+    if len(messages) == 1 and channel.reply_deadline > 0:
+        return _answer(services, channel, request, messages[0])
+    for message in messages:
+        inbox.receive(services.database, message, claim=False)
+    return channel.acknowledge(request)
+
+
+def _take_reports(services: Services, reports: list[Report]) -> None:
+    if not reports:
+        return
+    with services.database.transaction() as session:
+        for report in reports:
+            outbox.take_report(session, report)
+
+
+def _answer(services: Services, channel: Channel, request: Request, inbound: Inbound) -> Response:
+    """Answer within the response itself when a slot is free and the answer is ready in time."""
+    deadline = clock.now() + timedelta(seconds=channel.reply_deadline)
+    slot = services.inline_slots.acquire(blocking=False)
+    try:
+        received = inbox.receive(services.database, inbound, claim=slot)
+        if not received.new:
+            answer = _answer_of_twin(services, received.message_id)
+        elif received.claim is not None:
+            answer = conversation.handle(services, received.claim, deadline)
+        else:
+            answer = None
+    finally:
+        if slot:
+            services.inline_slots.release()
+    if answer is None or not answer.passive:
+        return channel.acknowledge(request)
+    response = channel.answer(request, inbound, answer.text, str(answer.delivery_id or ""))
+    if answer.delivery_id is not None:
+        marker: PassiveMarker = current_app.extensions["heatline_passive"]
+        response.call_on_close(lambda: marker.sent(answer.delivery_id))
+    return response
+
+
+def _answer_of_twin(services: Services, message_id: int) -> Answer | None:
+    """The answer that the first push of this message got; waits a little while it is still being made."""
+    give_up = time.monotonic() + TWIN_WAIT
+    while True:
+        with services.database.reading() as session:
+            answer = conversation.stored_answer(session, message_id)
+            busy = answer is None and inbox.in_work(session, message_id)
+        if answer is not None or not busy or time.monotonic() >= give_up:
+            return answer
+        time.sleep(TWIN_POLL)

@@ -1,0 +1,145 @@
+"""The loop behind the webhooks: the next messages, the next deliveries, the next tasks that are due."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+from sqlalchemy import select, update
+
+from bot import clock, conversation, inbox, lapses, outbox, tickets
+from bot.models import Task, Ticket
+from bot.services import Services
+
+log = logging.getLogger(__name__)
+
+IDLE = 0.25  # seconds between polls when there was nothing to do
+TASK_LEASE = timedelta(seconds=30)
+TASK_RETRY = timedelta(seconds=30)
+MAX_TASK_ATTEMPTS = 8
+
+
+def run_messages(services: Services) -> int:
+    """Handle the messages that are due; returns how many turns there were."""
+    claims = inbox.claim_next(services.database, limit=4)
+    for claim in claims:
+        conversation.handle(services, claim)
+    return len(claims)
+
+
+def run_deliveries(services: Services) -> int:
+    """Send the deliveries that are due; returns how many were tried."""
+    outbox.recover_expired(services.database)
+    claimed = outbox.claim(services.database, limit=10)
+    for delivery in claimed:
+        outbox.send(services.database, services.channels, delivery)
+    return len(claimed)
+
+
+def run_tasks(services: Services) -> int:
+    """Do the tasks that are due; returns how many."""
+    done = lapses.run(services)
+    for task_id, token in _claim_tasks(services):
+        _run_task(services, task_id, token)
+        done += 1
+    return done
+
+
+def _claim_tasks(services: Services, limit: int = 20) -> list[tuple[int, str]]:
+    now, token = clock.now(), secrets.token_hex(8)
+    free = Task.lease_until.is_(None) | (Task.lease_until <= now)
+    due = (
+        select(Task.id)
+        .where(Task.done_at.is_(None), Task.due_at <= now, free)
+        .order_by(Task.lane, Task.due_at, Task.id)
+        .limit(limit)
+    )
+    with services.database.reading() as session:
+        if session.scalar(due.limit(1)) is None:
+            return []
+    with services.database.transaction() as session:
+        ids = session.scalars(
+            update(Task)
+            .where(Task.id.in_(due.with_for_update(skip_locked=True).scalar_subquery()))
+            .values(lease_token=token, lease_until=now + TASK_LEASE, attempts=Task.attempts + 1)
+            .returning(Task.id)
+            .execution_options(synchronize_session=False)
+        ).all()
+    return [(task_id, token) for task_id in ids]
+
+
+def _run_task(services: Services, task_id: int, token: str) -> None:
+    try:
+        with services.database.transaction() as session:
+            task = session.get(Task, task_id, with_for_update=True)
+            if task is None or task.lease_token != token or task.done_at is not None:
+                return
+            TASKS[task.kind](services, task, services.context(session))
+            task.done_at, task.lease_until = clock.now(), None
+    except Exception as error:
+        log.exception("Task %s failed", task_id)
+        _put_off(services, task_id, token, type(error).__name__)
+
+
+def _put_off(services: Services, task_id: int, token: str, reason: str) -> None:
+    with services.database.transaction() as session:
+        task = session.get(Task, task_id, with_for_update=True)
+        if task is None or task.lease_token != token:
+            return
+        task.lease_until, task.error = None, reason
+        task.due_at = clock.now() + TASK_RETRY * task.attempts
+        if task.attempts >= MAX_TASK_ATTEMPTS:
+            task.done_at = clock.now()
+
+
+def _dispatch(services: Services, task: Task, context: tickets.Context) -> None:
+    ticket = context.session.get(Ticket, int(task.ref.split(":")[0]), with_for_update=True)
+    if ticket is not None:
+        tickets.dispatch(context, ticket)
+
+
+TASKS: dict[str, Callable[[Services, Task, tickets.Context], None]] = {"dispatch": _dispatch}
+
+
+def drain(services: Services) -> None:
+    """Run every queue until nothing is due (replay, tests)."""
+    while run_messages(services) + run_tasks(services) + run_deliveries(services):
+        pass
+
+
+class Worker:
+    """Threads that run the three queues until they are stopped."""
+
+    def __init__(self, services: Services, threads: int = 2) -> None:
+        self._services = services
+        self._stop = threading.Event()
+        jobs = [run_messages] * max(1, threads) + [run_deliveries, run_tasks]
+        self._threads = [
+            threading.Thread(target=self._loop, args=(job,), name=f"worker-{job.__name__}-{n}", daemon=True)
+            for n, job in enumerate(jobs)
+        ]
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Ask the threads to end after what they are doing, and wait for them."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(timeout)
+
+    def _loop(self, job: Callable[[Services], int]) -> None:
+        while not self._stop.is_set():
+            try:
+                busy = job(self._services) > 0
+            except Exception:
+                # A database that is away for a moment must not end the loop.
+                log.exception("%s failed; trying again", job.__name__)
+                busy = False
+            if not busy:
+                self._stop.wait(IDLE)

@@ -1,0 +1,40 @@
+"""查进度: where a ticket is."""
+
+from __future__ import annotations
+
+from handlers.dialogue.choose import meant, open_tickets, settled
+from handlers.dialogue.types import Outcome, Reply, TicketView, Turn
+from handlers.dialogue.wording import problem, state
+
+SHOWN = 3
+
+
+def handle(turn: Turn) -> Outcome:
+    """Tell the state of the ticket that is meant, or of every open one; of another's ticket the state alone."""
+    foreign = [t for t in turn.mentioned if not t.mine]
+    if foreign:
+        return _tell(turn, [_line(foreign[0])], None)
+    asked = [t for t in turn.mentioned if t.mine]
+    tickets = open_tickets(turn) or turn.tickets[:1]
+    if not asked and tickets:
+        one = meant(turn, tickets)
+        asked = [one] if one and len(tickets) > 1 else list(tickets[:SHOWN])
+    if not asked:
+        return Outcome((Reply("ask_progress.none"),), settled(turn.conversation))
+    return _tell(turn, [_line(ticket) for ticket in asked], asked[0].number)
+
+
+def _tell(turn: Turn, lines: list[Reply], number: str | None) -> Outcome:
+    conversation = turn.conversation
+    if number and conversation.case is None:
+        conversation = settled(conversation, ticket=number)
+    return Outcome(tuple(lines), conversation)
+
+
+def _line(ticket: TicketView) -> Reply:
+    params = {"number": ticket.number, "problem": problem(ticket.intents), "state": state(ticket)}
+    if not ticket.mine:
+        return Reply("ask_progress.state_only", params)
+    if ticket.note and ticket.status in ("waiting", "done"):
+        return Reply("ask_progress.line_noted", {**params, "note": ticket.note})
+    return Reply("ask_progress.line", params)

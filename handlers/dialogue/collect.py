@@ -1,0 +1,272 @@
+"""A report on its way to a ticket: what is still missing, the one next question, and the ticket when all is there.
+
+What the last question asked for (`Conversation.waiting_for`): community, confirm_community, building, unit, room,
+phone, severity, problem, insist, home, meaning, ticket, callback. handlers/dialogue/pending.py reads the answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+from handlers.dialogue.facts import means_other_home, merge, suggestion
+from handlers.dialogue.types import (
+    Address,
+    AskForPerson,
+    Case,
+    Conversation,
+    EditTicket,
+    Effect,
+    OpenTicket,
+    Option,
+    Outcome,
+    Reply,
+    TicketView,
+    Turn,
+)
+from handlers.dialogue.wording import address_line, place_line, problem
+from nlu.places import Gazetteer
+
+AT_ONCE = frozenset({"leak", "danger"})  # these open with whatever is known
+COLD = frozenset({"no_heat", "low_temperature"})
+TIMES = 2  # how often one thing is asked before we go on without it
+
+
+def missing(case: Case, places: Gazetteer, asked: tuple[str, ...] = ()) -> str | None:
+    """The next part of the address that is needed and has not been asked for TIMES times; None when complete."""
+    return next((part for part in _needed(case, places) if asked.count(part) < TIMES), None)
+
+
+def is_complete(case: Case, places: Gazetteer) -> bool:
+    """Whether nothing of the address is missing."""
+    return not _needed(case, places)
+
+
+def _needed(case: Case, places: Gazetteer) -> list[str]:
+    address, needed = case.address, []
+    if not address.community:
+        needed.append("community")
+    elif suggestion(address, places):
+        needed.append("confirm_community")
+    if case.scope == "community":
+        return needed
+    if not address.building:
+        needed.append("building")
+    if case.scope == "building":
+        return needed
+    if not address.unit and (case.scope == "unit" or _has_units(address, places)):
+        needed.append("unit")
+    if case.scope == "unit":
+        return needed
+    if not address.room:
+        needed.append("room")
+    return needed
+
+
+def _has_units(address: Address, places: Gazetteer) -> bool:
+    community = places.community(address.community) if address.community else None
+    if community is None or not address.building:
+        return False
+    return bool(places.needs_unit(community, address.building))
+
+
+def start(turn: Turn, case: Case, first: tuple[Reply, ...] = ()) -> Outcome:
+    """A new report: known homes fill in what it leaves out; then as `go_on`."""
+    mine = _same_fault(turn, case)
+    if mine is not None and not _names_other_place(case.address, mine.address):
+        return _already_open(turn, case, mine, first)
+    if case.address.community is None and len(turn.homes) > 1 and not case.address and not _recent(turn):
+        return _choose_home(turn, case, first)
+    return go_on(turn, replace(case, address=_known_home(turn, case)), (), first)
+
+
+def _same_fault(turn: Turn, case: Case) -> TicketView | None:
+    """This contact's open ticket of the same fault, if there is one."""
+    family = COLD if case.intent in COLD else {case.intent}
+    return next((t for t in turn.tickets if t.is_open and t.mine and t.intent in family), None)
+
+
+def _names_other_place(given: Address, known: Address) -> bool:
+    pairs = ((getattr(given, part), getattr(known, part)) for part in ("community", "building", "unit", "room"))
+    return any(new and new != old for new, old in pairs)
+
+
+def _recent(turn: Turn) -> Address | None:
+    """The address of the ticket that this conversation is about."""
+    ticket = next((t for t in turn.tickets if t.number == turn.conversation.ticket), None)
+    return ticket.address if ticket and ticket.address else None
+
+
+def _known_home(turn: Turn, case: Case) -> Address:
+    """The address of a new report: what it says, over the home we know for this contact."""
+    given = case.address
+    base = _recent(turn) or (turn.homes[0] if turn.homes else None)
+    if base is None or means_other_home(turn.text):
+        return given
+    if given.community and given.community != base.community:
+        return next((h for h in turn.homes if h.community == given.community and not given.building), given)
+    if given.building and given.building != base.building:
+        return merge(Address(base.district, base.community, known=base.known), given)
+    return merge(base, given)
+
+
+def _choose_home(turn: Turn, case: Case, first: tuple[Reply, ...]) -> Outcome:
+    options = tuple(Option(str(n), address_line(home)) for n, home in enumerate(turn.homes[:4]))
+    conversation = Conversation(case=case, waiting_for="home", options=options, asked=("home",))
+    return Outcome((*first, Reply("ask.home", {"options": numbered(options)})), conversation)
+
+
+def numbered(options: tuple[Option, ...]) -> str:
+    """Options as lines to answer with a number."""
+    return "\n".join(f"{n} {option.label}" for n, option in enumerate(options, 1))
+
+
+def _already_open(turn: Turn, case: Case, ticket: TicketView, first: tuple[Reply, ...]) -> Outcome:
+    """The same fault once more: it joins the open ticket, with what is new in it."""
+    joined = replace(case, address=merge(ticket.address, case.address), scope=case.scope or None)
+    edit = EditTicket(
+        ticket.number,
+        temperature=case.temperature,
+        severity=case.severity,
+        need=case.need,
+        phone=case.phone,
+        account_no=case.account_no,
+    )
+    conversation = replace(turn.conversation, case=joined, ticket=ticket.number, waiting_for=None, options=())
+    replies = (*first, Reply("report.already", {"number": ticket.number, "problem": problem(ticket.intents)}))
+    effects: tuple[Effect, ...] = (edit,)
+    part = missing(joined, turn.places, turn.conversation.asked) if case.intent in AT_ONCE else None
+    if part is None:
+        return Outcome(replies, conversation, effects)
+    return _asking(turn, joined, part, replies, effects, ticket.number)
+
+
+def go_on(turn: Turn, case: Case, effects: tuple[Effect, ...] = (), first: tuple[Reply, ...] = ()) -> Outcome:
+    """The next step of a report: open the ticket when its address is complete, else ask for the next part."""
+    asked = turn.conversation.asked if _going_on(turn, case) else ()
+    if out_of_season(turn, case) and "insist" not in asked:
+        conversation = Conversation(case=case, waiting_for="insist", asked=("insist",))
+        return Outcome((*first, Reply("cold.out_of_season", season_params(turn))), conversation, effects)
+    if case.intent in AT_ONCE:
+        return _open(turn, case, effects, first, asked)
+    part = missing(case, turn.places, asked)
+    if part is not None:
+        return _asking(turn, case, part, first, effects)
+    return _open(turn, case, effects, first, asked)
+
+
+def _going_on(turn: Turn, case: Case) -> bool:
+    return turn.conversation.case is not None and turn.conversation.ticket is None
+
+
+def _asking(
+    turn: Turn,
+    case: Case,
+    part: str,
+    first: tuple[Reply, ...],
+    effects: tuple[Effect, ...],
+    ticket: str | None = None,
+) -> Outcome:
+    asked = turn.conversation.asked if turn.conversation.case is not None else ()
+    again = "_again" if part in asked and part in ("building", "unit", "room", "community") else ""
+    conversation = Conversation(case=case, waiting_for=part, ticket=ticket, asked=(*asked, part))
+    params = {"address": address_line(case.address)}
+    if part == "confirm_community":
+        params["community"] = suggestion(case.address, turn.places) or ""
+    return Outcome((*first, Reply(f"ask.{part}{again}", params)), conversation, effects)
+
+
+def _open(
+    turn: Turn, case: Case, effects: tuple[Effect, ...], first: tuple[Reply, ...], asked: tuple[str, ...]
+) -> Outcome:
+    complete = is_complete(case, turn.places)
+    incomplete = not complete and case.intent not in AT_ONCE
+    replies = (*first, *_opening_words(turn, case, incomplete))
+    effects = (*effects, OpenTicket(case, incomplete=incomplete))
+    part = missing(case, turn.places, asked) if case.intent in AT_ONCE else None
+    if part is not None:
+        return _asking(turn, case, part, replies, effects)
+    if case.intent == "leak" and case.severity is None and "severity" not in asked:
+        return _asking(turn, case, "severity", replies, effects)
+    if turn.channel == "wechat" and turn.phone is None and case.phone is None and "phone" not in asked:
+        conversation = Conversation(case=case, waiting_for="phone", asked=(*asked, "phone"))
+        return Outcome((*replies, Reply("ask.phone")), conversation, effects)
+    return Outcome(replies, Conversation(case=case, asked=asked), effects)
+
+
+def _opening_words(turn: Turn, case: Case, incomplete: bool) -> tuple[Reply, ...]:
+    params = {"address": place_line(case), "problem": problem((case.intent, *case.also))}
+    if case.intent in AT_ONCE:
+        return (safety(case), Reply(f"{case.intent}.opened", params, about_ticket=True))
+    key = f"{case.intent}.opened_incomplete" if incomplete else f"{case.intent}.opened"
+    if turn.homes and _assumed_home(turn, case):
+        key = "report.at_home"
+    words = [Reply(key, params, about_ticket=True)]
+    if "billing" in case.also:
+        words.append(Reply("billing.attached"))
+    return tuple(words)
+
+
+def safety(case: Case) -> Reply:
+    """What keeps people safe, said before anything else."""
+    if case.intent == "danger":
+        return Reply(f"danger.{case.danger or 'unclear'}")
+    return Reply(f"leak.safety_{case.severity or 'unclear'}")
+
+
+def _assumed_home(turn: Turn, case: Case) -> bool:
+    """Whether the address was taken from a known home rather than told in this conversation."""
+    told = any(e.entity in ("community", "building", "room") for e in turn.understanding.entities)
+    return not told and turn.conversation.case is None and case.address.room is not None
+
+
+def edit_ticket(turn: Turn, ticket: TicketView, case: Case, change: EditTicket, key: str = "ticket.edited") -> Outcome:
+    """Put further or corrected facts on an open ticket, read them back, and go on asking where something is missing."""
+    conversation = turn.conversation
+    asked = conversation.asked
+    params = {"number": ticket.number, "address": place_line(case), "phone": change.phone or ""}
+    replies: tuple[Reply, ...] = (Reply(key, params),)
+    part = missing(case, turn.places, asked) if ticket.intent in AT_ONCE or not ticket.address.room else None
+    if part is not None:
+        if change.address is not None and change.phone is None:
+            replies = ()
+        return _asking(turn, case, part, replies, (change,), ticket.number)
+    if ticket.intent == "leak" and case.severity is None and "severity" not in asked:
+        return _asking(turn, case, "severity", replies, (change,), ticket.number)
+    if turn.channel == "wechat" and not (turn.phone or case.phone or ticket.has_phone) and "phone" not in asked:
+        waiting = replace(conversation, case=case, ticket=ticket.number, waiting_for="phone", asked=(*asked, "phone"))
+        return Outcome((*replies, Reply("ask.phone")), replace(waiting, options=()), (change,))
+    done = replace(conversation, case=case, ticket=ticket.number, waiting_for=None, options=(), misunderstood=0)
+    return Outcome(replies, done, (change,))
+
+
+def open_as_it_is(turn: Turn, case: Case) -> Outcome:
+    """Stop asking: open the report with what there is, and have a person call back."""
+    replies = (Reply("report.incomplete", {"problem": problem(case.intent)}, about_ticket=True),)
+    conversation = Conversation(case=case, asked=turn.conversation.asked)
+    return Outcome(replies, conversation, (OpenTicket(case, incomplete=True), AskForPerson("incomplete")))
+
+
+def out_of_season(turn: Turn, case: Case) -> bool:
+    """Whether this is a cold report outside the heating season of its area."""
+    return case.intent in COLD and bool(turn.rules.seasons) and not in_season(turn, case.address.district)
+
+
+def in_season(turn: Turn, district: str | None) -> bool:
+    """Whether today belongs to a heating season of the district."""
+    own = [s for s in turn.rules.seasons if s.area == district]
+    areas = own or [s for s in turn.rules.seasons if s.area == "*"]
+    return any(s.start <= turn.today <= s.end for s in areas)
+
+
+def season_params(turn: Turn) -> dict[str, str]:
+    """The next or present season's dates as they are told."""
+    seasons = sorted((s for s in turn.rules.seasons if s.area == "*"), key=lambda s: s.start)
+    season = next((s for s in seasons if s.end >= turn.today), seasons[-1] if seasons else None)
+    if season is None:
+        return {"start": "", "end": ""}
+    return {"start": _day(season.start), "end": _day(season.end)}
+
+
+def _day(day: date) -> str:
+    return f"{day.month}月{day.day}日"

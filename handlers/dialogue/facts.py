@@ -1,0 +1,180 @@
+"""From what a message states to a Case: addresses in pieces, corrections, plain answers to a question."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from handlers.dialogue.types import Address, Case, Turn
+from nlu.numerals import to_int
+from nlu.places import Gazetteer
+from nlu.types import Entity
+
+FUZZY = 0.66  # from this likeness on we ask whether a known estate is meant
+_OTHER_HOME = re.compile(
+    r"(?:我|俺)?(?:爸妈|爸|妈|父母|公婆|婆婆|公公|岳父|岳母|爷爷|奶奶|姥姥|姥爷|外婆|孩子|儿子|闺女|女儿|朋友|亲戚|邻居|老家|对门|隔壁|店)"
+    r"(?:们)?(?:那边|那儿|那里|那|的)?(?:家|里|房子|住|店)|另一套|另外一套|别的房子|另一个房子|出租(?:房|屋)|租出去|老房子|新房|门面|商铺|还有一套"
+)
+_SAME_HOME = re.compile(r"上次|上回|以前那|原来那|老地址|老地方|登记的|还是那|一样的地址|同一个地址|地址没变|地址不变")
+_NONE = re.compile(
+    r"^(?:就?没有?(?:单元|房号|门牌号?|号|楼号)?|无|不分单元|没单元|平房|不知道|不清楚|不晓得|忘了|记不(?:清|得|住)了?|我?也?不知道|冇)[的呀啊吧了。！!\s]*$"
+)
+_PLAIN = re.compile(
+    r"^(?:嗯|哦|噢|是|就是|是的|对|那个|呃|在|我?家?是|我?住)*[,，\s]*第?([0-9]{1,5}|[零〇一二三四五六七八九十两]{1,4}|[A-Za-z]\d{0,2}|[东西南北中甲乙丙丁])\s*(?:号楼|号|栋|幢|座|楼|#|单元|门洞|门|室|房|户)?\s*(?:的|吧|啊|呢|呀|嘞|了|哈)*[。.!！]*$"
+)
+_COMMUNITY_HEAD = re.compile(
+    r"^(?:嗯|哦|噢|那个|呃|你好|您好)?[,，\s]*(?:我们?家?|俺们?家?)?(?:就?是|在|住在?|叫|小区是|小区叫|小区名是?)*"
+)
+_COMMUNITY_TAIL = re.compile(r"(?:这边|那边|里边|里面|里头)?(?:的|嘞|啊|呢|吧|呀|哈|了)*[。.!！,，]*$")
+_NOT_A_NAME = re.compile(
+    r"[?？]|不|没|吗|怎|什么|啥|咋|为|热|冷|凉|漏|钱|费|暖|气|谁|你|急|快|人工|工单|谢|好的|行|可以|中$|对$|^是|知道|投诉|修|喂|在吗|哈喽|haha|哈哈"
+)
+
+
+def address_in(entities: Sequence[Entity], places: Gazetteer) -> Address:
+    """The address that a message states, as far as it states one; the last of each part counts."""
+    parts = {e.entity: str(e.value) for e in entities}
+    community = parts.get("community")
+    known = places.community(community) if community else None
+    return Address(
+        district=parts.get("district") or (known.district if known else None),
+        community=community,
+        building=parts.get("building"),
+        unit=parts.get("unit"),
+        room=parts.get("room"),
+        known=known is not None,
+    )
+
+
+def rooms_in(entities: Sequence[Entity]) -> tuple[str, ...]:
+    """Every room that a message names, each once."""
+    return tuple(dict.fromkeys(str(e.value) for e in entities if e.entity == "room"))
+
+
+def value_in(entities: Sequence[Entity], kind: str) -> str | None:
+    """The last value of one kind of entity."""
+    return next((str(e.value) for e in reversed(entities) if e.entity == kind), None)
+
+
+def merge(old: Address, new: Address) -> Address:
+    """`new` over `old`: what it states replaces, what it does not state stays."""
+    if new.community and new.community != old.community and old.community and old.building and new.building:
+        old = Address()  # another estate with its own building is another home, not a correction
+    return Address(
+        district=new.district or old.district,
+        community=new.community or old.community,
+        building=new.building or old.building,
+        unit=new.unit or (old.unit if not new.building or new.building == old.building or not new.room else None),
+        room=new.room or old.room,
+        known=new.known if new.community else old.known,
+    )
+
+
+def case_from(turn: Turn, intent: str, also: tuple[str, ...] | None = None) -> Case:
+    """A new case from this message alone."""
+    u = turn.understanding
+    reading = value_in(u.entities, "temperature")
+    rooms = rooms_in(u.entities)
+    return Case(
+        intent=intent,
+        also=u.also if also is None else also,
+        address=address_in(u.entities, turn.places),
+        phone=value_in(u.entities, "phone"),
+        account_no=value_in(u.entities, "account_no"),
+        temperature=float(reading) if reading else None,
+        duration=value_in(u.entities, "duration"),
+        scope=u.scope,
+        severity="burst" if turn.danger == "burst" else u.severity,
+        need=u.need,
+        rooms=rooms if len(rooms) > 1 else (),
+        danger=turn.danger if turn.danger != "burst" else None,
+    )
+
+
+def add_to(case: Case, turn: Turn) -> Case:
+    """A case with what this message adds or corrects."""
+    new = case_from(turn, case.intent, case.also)
+    rooms = tuple(dict.fromkeys((*case.rooms, *new.rooms)))
+    return replace(
+        case,
+        address=merge(case.address, new.address),
+        phone=new.phone or case.phone,
+        account_no=new.account_no or case.account_no,
+        temperature=new.temperature if new.temperature is not None else case.temperature,
+        duration=new.duration or case.duration,
+        scope=new.scope or case.scope,
+        severity=new.severity or case.severity,
+        need=new.need or case.need,
+        rooms=rooms,
+        danger=new.danger or case.danger,
+    )
+
+
+def says_none(text: str) -> bool:
+    """没有 or 不知道 as an answer to a question for a part of the address."""
+    return _NONE.match(text.strip()) is not None
+
+
+def means_other_home(text: str) -> bool:
+    """Whether the text speaks of another home than the speaker's own (我妈家, 另一套)."""
+    return _OTHER_HOME.search(text) is not None
+
+
+def means_same_home(text: str) -> bool:
+    """Whether the text refers back to an address given earlier (就是上次那个地址)."""
+    return _SAME_HOME.search(text) is not None
+
+
+def plain_answer(text: str, asked: str) -> str | None:
+    """The value of a bare answer such as 3, 三号 or 501 to a question for building, unit or room; else None."""
+    match = _PLAIN.match(text.strip())
+    if not match:
+        return None
+    value = match[1]
+    number = to_int(value)
+    if asked == "room":
+        if value in "东西南北中":
+            return f"{value}户"
+        return _digits(value) if number is not None else None
+    if asked == "unit" or number is not None or value[0].isascii():
+        return str(number) if number is not None else value.upper()
+    return None
+
+
+def _digits(value: str) -> str:
+    """五零一 → 501, 501 → 501."""
+    table = {han: str(digit) for digit, han in enumerate("零一二三四五六七八九")} | {"〇": "0", "两": "2"}
+    if value.isdigit():
+        return value
+    if "十" in value:
+        return str(to_int(value))
+    return "".join(table.get(char, char) for char in value)
+
+
+def plain_community(text: str) -> str | None:
+    """The name in a bare answer to 哪个小区; None where the text does not look like a name."""
+    name = _COMMUNITY_HEAD.sub("", text.strip(), count=1)
+    name = _COMMUNITY_TAIL.sub("", name)
+    if not 2 <= len(name) <= 16 or _NOT_A_NAME.search(name) or not re.search(r"[\u4e00-\u9fff]{2}", name):
+        return None
+    return name
+
+
+def suggestion(address: Address, places: Gazetteer) -> str | None:
+    """A known estate that an unknown name probably means, to be confirmed; None where the name stands for itself."""
+    if address.known or not address.community:
+        return None
+    best = places.match_community(address.community, limit=1)
+    if not best or best[0].score < FUZZY or best[0].value == address.community:
+        return None
+    return best[0].value
+
+
+def with_community(address: Address, name: str, places: Gazetteer) -> Address:
+    """The address with its estate named; the gazetteer's own name where it knows it for sure."""
+    sure = places.resolve(name)
+    value = sure.value if sure else name
+    community = places.community(value)
+    district = address.district or (community.district if community else None)
+    return replace(address, community=value, known=community is not None, district=district)

@@ -1,0 +1,320 @@
+"""Answers to the last question: one function for each thing that is waited for.
+
+Each returns an Outcome when the message answers the question, and None when it does not: then the message is taken for
+what it means by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+from handlers.dialogue import collect
+from handlers.dialogue.choose import chosen, says_no, says_yes, settled
+from handlers.dialogue.facts import (
+    add_to,
+    address_in,
+    merge,
+    plain_answer,
+    plain_community,
+    says_none,
+    suggestion,
+    with_community,
+)
+from handlers.dialogue.types import (
+    Address,
+    AskForPerson,
+    Case,
+    EditTicket,
+    FileReview,
+    Outcome,
+    Reply,
+    TicketView,
+    Turn,
+)
+from nlu.types import PROBLEMS
+
+# What may come instead of an answer and is then not one, however well a number in it would fit.
+_OWN_MEANING = frozenset(
+    {"danger", "leak", "billing", "human_agent", "privacy", "cancel", "unsubscribe", "ask_progress", "urge", "consult"}
+    | {"confirm_resolved"}
+)
+_SURE = 0.6
+_GUSH = re.compile(
+    r"喷|爆|滋|呲|冲|哗哗|淌|流得|很大|可大|特别大|止不住|关不住|烫|楼下|淹|满地|满屋|到处|电|大股|厉害|狠"
+)
+_DRIP = re.compile(r"滴|渗|潮|洇|一点|不大|小|慢|盆|湿|少")
+
+
+def answer(turn: Turn) -> Outcome | None:
+    """The outcome of a message that answers what was asked; None where nothing was asked or it does not."""
+    waiting = turn.conversation.waiting_for
+    return READ[waiting](turn) if waiting in READ else None
+
+
+def _means_something_else(turn: Turn) -> bool:
+    """Whether the message plainly says something of its own instead of answering."""
+    u = turn.understanding
+    if turn.danger:
+        return True
+    return u.intent in _OWN_MEANING and u.confidence >= _SURE and not says_none(turn.text)
+
+
+def current_ticket(turn: Turn) -> TicketView | None:
+    """The open ticket that this conversation is about."""
+    number = turn.conversation.ticket
+    return next((t for t in turn.tickets if t.number == number and t.is_open), None)
+
+
+def _address_part(turn: Turn) -> Outcome | None:
+    """An answer to 哪个小区, 几号楼, 几单元, 门牌号: with the part asked, with others, or plain."""
+    conversation, part = turn.conversation, turn.conversation.waiting_for or ""
+    case = conversation.case
+    if case is None:
+        return None
+    given = _given(turn, part, case)
+    u = turn.understanding
+    if given is None and says_none(turn.text):
+        return _without(turn, case, part)
+    if given is None or (_means_something_else(turn) and not address_in(u.entities, turn.places)):
+        return None
+    if u.intent in PROBLEMS and u.intent != case.intent and u.confidence >= _SURE and not _same_family(u.intent, case):
+        return None
+    filled = replace(add_to(case, turn), address=given)
+    return _proceed(turn, filled)
+
+
+def _same_family(intent: str, case: Case) -> bool:
+    return intent in collect.COLD and case.intent in collect.COLD
+
+
+def _given(turn: Turn, part: str, case: Case) -> Address | None:
+    """The case's address with what the message adds; None where it adds nothing."""
+    stated = address_in(turn.understanding.entities, turn.places)
+    plain = None
+    if part in ("building", "unit", "room") and not getattr(stated, part):
+        plain = plain_answer(turn.text, part)
+    if plain is not None:
+        # "3" after 几号楼 is the building, whatever else a 3 could be.
+        only_number = replace(stated, building=None, unit=None, room=None) if len(plain) <= 5 else stated
+        return merge(case.address, _with_part(only_number, part, plain))
+    if part in ("community", "confirm_community") and not stated and (name := plain_community(turn.text)):
+        return merge(case.address, with_community(Address(), name, turn.places))
+    return merge(case.address, stated) if stated else None
+
+
+def _with_part(address: Address, part: str, value: str) -> Address:
+    if part == "building":
+        return replace(address, building=value)
+    return replace(address, unit=value) if part == "unit" else replace(address, room=value)
+
+
+def _proceed(turn: Turn, case: Case) -> Outcome:
+    ticket = current_ticket(turn)
+    if ticket is None:
+        return collect.go_on(turn, case)
+    change = EditTicket(
+        ticket.number,
+        address=case.address,
+        phone=case.phone if turn.conversation.case and case.phone != turn.conversation.case.phone else None,
+        severity=case.severity,
+        scope=case.scope,
+        temperature=case.temperature,
+    )
+    return collect.edit_ticket(turn, ticket, case, change)
+
+
+def _without(turn: Turn, case: Case, part: str) -> Outcome:
+    """There is no such part, or the resident does not know it: never ask again, go on with what there is."""
+    conversation = replace(turn.conversation, asked=(*turn.conversation.asked, part, part))
+    going = replace(turn, conversation=conversation)
+    ticket = current_ticket(turn)
+    if ticket is not None:
+        return collect.edit_ticket(going, ticket, case, EditTicket(ticket.number))
+    if part == "community":
+        return collect.open_as_it_is(going, case)
+    return collect.go_on(going, case)
+
+
+def _confirm_community(turn: Turn) -> Outcome | None:
+    case = turn.conversation.case
+    if case is None:
+        return None
+    stated = address_in(turn.understanding.entities, turn.places)
+    if stated.community and stated.community != case.address.community:
+        return _proceed(turn, replace(add_to(case, turn), address=merge(case.address, stated)))
+    if says_yes(turn):
+        name = suggestion(case.address, turn.places) or case.address.community or ""
+        named = with_community(case.address, name, turn.places)
+        return _proceed(turn, replace(case, address=replace(named, known=True)))
+    if says_no(turn):
+        # The name stands as it was said; it is not asked about again.
+        asked = (*turn.conversation.asked, "confirm_community", "confirm_community")
+        return _proceed(replace(turn, conversation=replace(turn.conversation, asked=asked)), case)
+    return _address_part(turn)
+
+
+def _phone(turn: Turn) -> Outcome | None:
+    """A phone, or that there is none to give; anything else is taken for what it means."""
+    ticket, case = current_ticket(turn), turn.conversation.case
+    if ticket is None or case is None or ticket.status in ("done", "confirming"):
+        return None  # by now 没有 answers whether it is warm
+    filled = add_to(replace(case, phone=None), turn)
+    if filled.phone:
+        address = merge(ticket.address, address_in(turn.understanding.entities, turn.places))
+        changed = address if address != ticket.address else None
+        change = EditTicket(ticket.number, phone=filled.phone, address=changed)
+        if changed is not None:
+            return collect.edit_ticket(turn, ticket, replace(filled, address=changed), change)
+        done = settled(turn.conversation, case=filled)
+        return Outcome((Reply("phone.noted", {"phone": filled.phone, "number": ticket.number}),), done, (change,))
+    if says_no(turn) or says_none(turn.text):
+        return Outcome((Reply("phone.declined", {"number": ticket.number}),), settled(turn.conversation))
+    if says_yes(turn) and len(turn.text.strip()) <= 4:
+        return Outcome((Reply("ask.phone_again"),), turn.conversation)
+    return None
+
+
+def _severity(turn: Turn) -> Outcome | None:
+    ticket, case = current_ticket(turn), turn.conversation.case
+    if ticket is None or case is None or (turn.danger not in (None, "burst")):
+        return None
+    said = chosen(turn, turn.conversation.options)
+    severity = said.value if said else turn.understanding.severity or _severity_in(turn.text)
+    if severity is None:
+        return None
+    filled = replace(add_to(case, turn), severity=severity)
+    return collect.edit_ticket(
+        turn, ticket, filled, EditTicket(ticket.number, severity=severity), key=f"leak.is_{severity}"
+    )
+
+
+def _severity_in(text: str) -> str | None:
+    if text.strip() in ("1", "１", "一"):
+        return "burst"
+    if text.strip() in ("2", "２", "二"):
+        return "drip"
+    return "burst" if _GUSH.search(text) else "drip" if _DRIP.search(text) else None
+
+
+def _problem(turn: Turn) -> Outcome | None:
+    """What is wrong, after an address came alone."""
+    case = turn.conversation.case
+    option = chosen(turn, turn.conversation.options)
+    if case is None:
+        return None
+    if option is not None:
+        return _begin(turn, replace(case, intent=option.value))
+    if turn.understanding.intent == "provide_info":
+        filled = add_to(case, turn)
+        if filled.temperature is not None and filled.temperature < 18:
+            return _begin(turn, replace(filled, intent="low_temperature"))
+        same = replace(turn.conversation, case=filled)
+        return Outcome((Reply("ask.problem"),), same)
+    return None
+
+
+def _begin(turn: Turn, case: Case) -> Outcome:
+    fresh = replace(turn.conversation, case=None, ticket=None, waiting_for=None, options=(), asked=())
+    going = replace(turn, conversation=fresh)
+    return collect.go_on(going, case) if case.address.room else collect.start(going, case)
+
+
+def _insist(turn: Turn) -> Outcome | None:
+    """Outside the season: 1, 还是要报, or the same report once more opens it."""
+    case = turn.conversation.case
+    if case is None:
+        return None
+    if says_no(turn):
+        return Outcome((Reply("collect.dropped"),), settled(turn.conversation, case=None, asked=()))
+    insists = (
+        says_yes(turn) or turn.understanding.intent in collect.COLD or re.search(r"登记|报修|还是要|坚持", turn.text)
+    )
+    return collect.go_on(turn, add_to(case, turn)) if insists else None
+
+
+def _home(turn: Turn) -> Outcome | None:
+    """Which of the known homes, or another address."""
+    case = turn.conversation.case
+    if case is None:
+        return None
+    stated = address_in(turn.understanding.entities, turn.places)
+    option = None if stated else chosen(turn, turn.conversation.options)
+    home = turn.homes[int(option.value)] if option and int(option.value) < len(turn.homes) else None
+    if home is None and stated:
+        same = [h for h in turn.homes if _fits(stated, h)]
+        home = merge(same[0], stated) if len(same) == 1 else stated
+    if home is None:
+        return None
+    return collect.go_on(turn, replace(add_to(case, turn), address=home))
+
+
+def _fits(stated: Address, home: Address) -> bool:
+    pairs = ((getattr(stated, p), getattr(home, p)) for p in ("community", "building", "unit", "room"))
+    return all(new is None or new == old for new, old in pairs)
+
+
+def _meaning(turn: Turn) -> Outcome | None:
+    """Which of the likeliest meanings; the answer is handled as if it had been understood so."""
+    from handlers.dialogue.registry import handler
+
+    option = chosen(turn, turn.conversation.options)
+    if option is None:
+        return None
+    before = turn.conversation.case
+    conversation = settled(turn.conversation, case=None if before and not before.intent else before)
+    understood = replace(turn.understanding, intent=option.value, confidence=1.0, also=())
+    if before is not None and not before.intent:
+        understood = replace(understood, severity=before.severity, scope=before.scope, need=before.need)
+        conversation = replace(conversation, case=None)
+        if option.value in collect.COLD | {"leak", "open_valve", "other_repair", "danger"}:
+            return collect.start(
+                replace(turn, understanding=understood, conversation=conversation),
+                replace(before, intent=option.value),
+            )
+    return handler(option.value)(replace(turn, understanding=understood, conversation=conversation))
+
+
+def _ticket(turn: Turn) -> Outcome | None:
+    """Which ticket; then what was to be done with it."""
+    from handlers.dialogue.registry import handler
+
+    option = chosen(turn, turn.conversation.options)
+    if option is None:
+        return None
+    purpose, _, number = option.value.partition(":")
+    ticket = next((t for t in turn.tickets if t.number == number), None)
+    if ticket is None:
+        return None
+    understood = replace(turn.understanding, intent=purpose, confidence=1.0, also=())
+    conversation = settled(turn.conversation, ticket=number)
+    return handler(purpose)(replace(turn, understanding=understood, conversation=conversation, mentioned=(ticket,)))
+
+
+def _callback(turn: Turn) -> Outcome | None:
+    """回复1请人打电话给您."""
+    if says_yes(turn):
+        conversation = settled(turn.conversation)
+        effects = (AskForPerson("misunderstood"), FileReview("misunderstood"))
+        return Outcome((Reply("human_agent.promised"),), conversation, effects)
+    if says_no(turn):
+        return Outcome((Reply("deny.fine"),), settled(turn.conversation))
+    return None
+
+
+READ: dict[str, Callable[[Turn], Outcome | None]] = {
+    "community": _address_part,
+    "confirm_community": _confirm_community,
+    "building": _address_part,
+    "unit": _address_part,
+    "room": _address_part,
+    "phone": _phone,
+    "severity": _severity,
+    "problem": _problem,
+    "insist": _insist,
+    "home": _home,
+    "meaning": _meaning,
+    "ticket": _ticket,
+    "callback": _callback,
+}

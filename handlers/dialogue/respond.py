@@ -1,0 +1,98 @@
+"""respond(): the one entry of the dialogue, from a Turn to an Outcome."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from handlers.dialogue import clarify, pending
+from handlers.dialogue.choose import open_tickets
+from handlers.dialogue.collect import COLD
+from handlers.dialogue.facts import address_in
+from handlers.dialogue.registry import handler
+from handlers.dialogue.types import Outcome, TicketView, Turn
+
+RULE_DANGERS = frozenset({"gas", "fire", "carbon_monoxide", "shock", "collapse"})
+_DEFAULT_THRESHOLD = 0.45
+
+
+def respond(turn: Turn) -> Outcome:
+    """What follows from a message: danger first, then the answer to our question, then what the message means."""
+    if turn.danger in RULE_DANGERS:
+        return handler("danger")(turn)
+    if turn.danger == "burst":
+        return handler("leak")(turn)
+    if (outcome := pending.answer(turn)) is not None:
+        return outcome
+    intent = choose_intent(turn)
+    if intent is None:
+        return clarify.unsure(turn)
+    understood = replace(turn.understanding, intent=intent)
+    outcome = handler(intent)(replace(turn, understanding=understood))
+    if intent != "out_of_scope":
+        outcome = replace(outcome, conversation=replace(outcome.conversation, misunderstood=0))
+    return outcome
+
+
+def choose_intent(turn: Turn) -> str | None:
+    """The meaning in this conversation; None where it is not sure enough to act on."""
+    u = turn.understanding
+    intent = _in_context(turn, u.intent)
+    if intent != u.intent:
+        return intent
+    if u.confidence >= threshold(turn, u.intent):
+        return intent
+    # A miss of these costs far more than a needless visit, so a lower bar counts even in second place.
+    for urgent in ("danger", "leak"):
+        if dict(u.ranking).get(urgent, 0.0) >= turn.rules.thresholds.get(f"{urgent}_any", 0.35):
+            return urgent
+    return _by_facts(turn)
+
+
+def threshold(turn: Turn, intent: str) -> float:
+    """How sure understanding must be of an intent before it is acted on."""
+    bars = turn.rules.thresholds
+    return bars.get(intent, bars.get("*", _DEFAULT_THRESHOLD))
+
+
+def _in_context(turn: Turn, intent: str) -> str:
+    """What the tickets and the conversation make of a meaning that was found without them."""
+    done = next((t for t in open_tickets(turn) if t.status in ("done", "confirming")), None)
+    if done is not None and turn.conversation.waiting_for in (None, "phone"):
+        answered = _answer_to_done(turn, intent, done)
+        if answered:
+            return answered
+    if intent == "not_resolved" and not turn.tickets:
+        return _fault_of(turn)
+    return intent
+
+
+def _answer_to_done(turn: Turn, intent: str, done: TicketView) -> str | None:
+    """热了吗？ was asked: yes and no, 1 and 2, and a fault told again are answers."""
+    text = turn.text.strip().strip("。.!！~ ")
+    if text in ("1", "１", "热了", "好了", "热", "有了") or intent == "affirm":
+        return "confirm_resolved"
+    again = intent in COLD and done.intent in COLD or intent == done.intent
+    other_home = address_in(turn.understanding.entities, turn.places)
+    if text in ("2", "２") or intent == "deny" or (again and not (other_home.community or other_home.building)):
+        return "not_resolved"
+    return None
+
+
+def _fault_of(turn: Turn) -> str:
+    """The fault itself, where 还是不热 comes without an earlier report."""
+    faults = ("leak", "open_valve", "no_heat", "low_temperature", "other_repair")
+    for name in turn.understanding.also:
+        if name in faults:
+            return name
+    ranked = [name for name, _ in turn.understanding.ranking if name in faults]
+    return ranked[0] if ranked else "no_heat"
+
+
+def _by_facts(turn: Turn) -> str | None:
+    """An unsure message that carries plain data is data."""
+    carries = {e.entity for e in turn.understanding.entities}
+    if carries & {"community", "building", "unit", "room", "phone", "account_no"} and len(turn.text) <= 40:
+        best = dict(turn.understanding.ranking)
+        fault = max(COLD | {"leak", "billing", "open_valve"}, key=lambda name: best.get(name, 0.0))
+        return fault if best.get(fault, 0.0) >= 0.3 else "provide_info"
+    return None

@@ -1,0 +1,11 @@
+"""其他报修: another fault of heating equipment."""
+
+from __future__ import annotations
+
+from handlers.dialogue.report import report
+from handlers.dialogue.types import Outcome, Turn
+
+
+def handle(turn: Turn) -> Outcome:
+    """Take the report: ask for what is missing of the address, then open the ticket."""
+    return report(turn, "other_repair")

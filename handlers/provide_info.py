@@ -1,0 +1,84 @@
+"""补充信息: only data: an address, a phone, an account number, a reading."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from handlers.dialogue import collect
+from handlers.dialogue.choose import open_tickets, settled
+from handlers.dialogue.collect import numbered
+from handlers.dialogue.facts import add_to, address_in, case_from, means_same_home, merge
+from handlers.dialogue.types import (
+    BindHome,
+    Case,
+    Conversation,
+    EditTicket,
+    Effect,
+    Option,
+    Outcome,
+    Reply,
+    TicketView,
+    Turn,
+)
+from handlers.dialogue.wording import MEANINGS, address_line
+
+STANDARD = 18.0  # ℃: Henan's rule for bedrooms and living rooms (河南省集中供热管理试行办法, art. 26)
+COLD_AS_OFF = 12.0  # ℃: under this a bare reading is no heat at all (annotation guide, rule 4)
+
+
+def handle(turn: Turn) -> Outcome:
+    """Add the data to the report being told, to the open ticket, or keep them and ask what is wrong."""
+    conversation = turn.conversation
+    if conversation.case is not None and conversation.ticket is None and conversation.case.intent:
+        return collect.go_on(turn, _added(turn, conversation.case))
+    ticket = _ticket(turn)
+    if ticket is not None and (conversation.ticket or not address_in(turn.understanding.entities, turn.places)):
+        return _edit(turn, ticket)
+    return _keep(turn)
+
+
+def _added(turn: Turn, case: Case) -> Case:
+    if means_same_home(turn.text) and turn.homes:
+        return replace(case, address=turn.homes[0])
+    return add_to(case, turn)
+
+
+def _ticket(turn: Turn) -> TicketView | None:
+    """The ticket the data belong to: the one this conversation is about, else the only open one."""
+    tickets = open_tickets(turn)
+    current = next((t for t in tickets if t.number == turn.conversation.ticket), None)
+    return current or (tickets[0] if len(tickets) == 1 else None)
+
+
+def _edit(turn: Turn, ticket: TicketView) -> Outcome:
+    said = case_from(turn, ticket.intent, ())
+    address = merge(ticket.address, said.address)
+    changed = address if said.address and address != ticket.address else None
+    change = EditTicket(
+        ticket.number, address=changed, phone=said.phone, temperature=said.temperature, account_no=said.account_no
+    )
+    case = replace(turn.conversation.case or said, intent=ticket.intent, address=address, phone=said.phone)
+    if changed is not None:
+        return collect.edit_ticket(turn, ticket, case, change)
+    if said.phone:
+        conversation = settled(turn.conversation, case=case, ticket=ticket.number)
+        reply = Reply("phone.noted", {"phone": said.phone, "number": ticket.number})
+        return Outcome((reply,), conversation, (change,))
+    if said.temperature is not None or said.account_no:
+        conversation = settled(turn.conversation, ticket=ticket.number)
+        return Outcome((Reply("provide_info.noted", {"number": ticket.number}),), conversation, (change,))
+    return Outcome((Reply("provide_info.which_part"),), settled(turn.conversation, ticket=ticket.number))
+
+
+def _keep(turn: Turn) -> Outcome:
+    """Data before any problem: a low reading is a report by itself, anything else is kept while we ask."""
+    before = turn.conversation.case
+    case = add_to(before, turn) if before is not None and not before.intent else case_from(turn, "", ())
+    if case.temperature is not None and case.temperature < STANDARD:
+        intent = "no_heat" if case.temperature < COLD_AS_OFF else "low_temperature"
+        return collect.start(turn, replace(case, intent=intent))
+    options = tuple(Option(i, MEANINGS[i]) for i in ("no_heat", "low_temperature", "leak", "other_repair"))
+    effects: tuple[Effect, ...] = (BindHome(case.address),) if collect.is_complete(case, turn.places) else ()
+    key = "provide_info.what_is_wrong" if case.address else "ask.problem"
+    params = {"address": address_line(case.address), "options": numbered(options)}
+    return Outcome((Reply(key, params),), Conversation(case=case, waiting_for="problem", options=options), effects)

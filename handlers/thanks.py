@@ -1,0 +1,24 @@
+"""感谢: thanks or goodbye alone."""
+
+from __future__ import annotations
+
+from handlers.dialogue.types import Outcome, Reply, Turn
+
+
+def handle(turn: Turn) -> Outcome:
+    """A short word back; a report that was being told is still open, and says so."""
+    conversation = turn.conversation
+    if (
+        conversation.case is not None
+        and conversation.ticket is None
+        and conversation.waiting_for
+        in (
+            "community",
+            "building",
+            "unit",
+            "room",
+        )
+    ):
+        return Outcome((Reply("thanks.not_yet"), Reply(f"ask.{conversation.waiting_for}")), conversation)
+    key = "thanks.after_ticket" if any(t.is_open for t in turn.tickets) else "thanks.welcome"
+    return Outcome((Reply(key),), conversation)

@@ -1,0 +1,1 @@
+"""What understanding computes, free of Rasa: text, words, concepts, features, classifiers."""
