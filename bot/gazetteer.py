@@ -80,7 +80,10 @@ class GazetteerSource:
 
     def _refresh(self) -> None:
         with self._database.reading() as session:
-            version = (session.scalar(select(func.max(Community.id))) or 0, session.scalar(select(func.max(Building.id))) or 0)
+            version = (
+                session.scalar(select(func.max(Community.id))) or 0,
+                session.scalar(select(func.max(Building.id))) or 0,
+            )
             if version != self._version:
                 self._gazetteer = _read(session)
                 self._version = version

@@ -247,3 +247,25 @@ def _reported(session: Session, report: Report) -> Delivery | None:
             return None
         delivery.provider_ref = report.provider_ref
     return delivery
+
+
+def requeue(session: Session, delivery_id: int) -> bool:
+    """Have a delivery that failed, is held or unknown sent again, as if for the first time; False in any other state."""
+    fresh = session.execute(
+        update(Delivery)
+        .where(Delivery.id == delivery_id, Delivery.state.in_(("failed", "held", "unknown")))
+        .values(
+            state="queued",
+            due_at=clock.now(),
+            attempts=0,
+            via=None,
+            error=None,
+            provider_ref=None,
+            sent_at=None,
+            done_at=None,
+            lease_until=None,
+            lease_token=None,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    return bool(fresh.rowcount)  # type: ignore[attr-defined]

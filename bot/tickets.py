@@ -242,6 +242,52 @@ def merge(context: Context, ticket: Ticket, into: Ticket, actor: Actor) -> None:
     move(context, ticket, "merged", actor, note=f"并入 {into.number}", tell=False)
 
 
+def retype(context: Context, ticket: Ticket, intent: str, actor: Actor) -> Ticket:
+    """Correct what a ticket is about; its fault, rank and, to or from the office, its team follow.
+
+    Where that makes it the same fault at the same home as another open ticket, it is merged into that one. Returns
+    the ticket that now stands for the case. Raises ValueError for an intent that is no reason for a ticket.
+    """
+    if intent not in context.book.tickets["faults"]:
+        raise ValueError(f"{intent} is not something a ticket is about.")
+    if intent == ticket.intent:
+        return ticket
+    note = f"类型：{context.book.intent_name(ticket.intent)} → {context.book.intent_name(intent)}"
+    fault_before, ticket.intent, ticket.fault = ticket.fault, intent, context.book.fault(intent)
+    ticket.also = [other for other in ticket.also if other != intent]
+    if "leak" not in (intent, *ticket.also):
+        ticket.severity = None
+    _rank(context.book, ticket)
+    # Merged before anything is written: for a moment both would be the one open ticket of this fault and home.
+    twin = None if ticket.closed_at or ticket.home_key is None else _other_open(context.session, ticket)
+    if twin is not None:
+        merge(context, ticket, twin, actor)
+    _add_update(context, ticket, actor, "edited", note=note)
+    if twin is not None:
+        return twin
+    if "account" in (fault_before, ticket.fault) and fault_before != ticket.fault:
+        _put_address(context, ticket, address_of(ticket))
+        _hand_over(context, ticket)
+    return ticket
+
+
+def assign(context: Context, ticket: Ticket, team: Team, actor: Actor) -> None:
+    """Give a ticket to a team of somebody's choice, as where the gazetteer does not know the place."""
+    if ticket.team_id == team.id:
+        return
+    before = ticket.team.name if ticket.team else "未分派"
+    ticket.team = team
+    _add_update(context, ticket, actor, "edited", note=f"班组：{before} → {team.name}")
+    _hand_over(context, ticket)
+
+
+def _hand_over(context: Context, ticket: Ticket) -> None:
+    """A ticket that changes teams waits for its new team, wherever the table of moves lets it."""
+    context.session.flush()
+    if ticket.team_id is not None and "dispatched" in context.book.moves.get(ticket.status, frozenset()):
+        move(context, ticket, "dispatched", SYSTEM, tell=False)
+
+
 def add_note(context: Context, ticket: Ticket, note: str, actor: Actor, kind: str = "note") -> None:
     """Keep a line on a ticket without moving it."""
     _add_update(context, ticket, actor, kind, note=note)

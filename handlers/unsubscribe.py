@@ -1,11 +1,22 @@
-"""退订: stop sending messages."""
+"""退订: stop sending messages; and the way back, 恢复通知."""
 
 from __future__ import annotations
 
+import re
+
 from handlers.dialogue.choose import settled
-from handlers.dialogue.types import OptOut, Outcome, Reply, Turn
+from handlers.dialogue.types import OptIn, OptOut, Outcome, Reply, Turn
+
+_BACK_IN = re.compile(r"\s*(?:恢复|开启|打开|重新)(?:接收)?(?:通知|订阅|消息)\s*")
+
+
+def takes_back(text: str) -> bool:
+    """Whether the whole message takes an earlier opting out back."""
+    return _BACK_IN.fullmatch(text) is not None
 
 
 def handle(turn: Turn) -> Outcome:
-    """Stop the notices; answers to the resident's own messages and warnings of danger still go out."""
+    """Stop the notices, or send them again; answers to the resident's own messages and warnings always go out."""
+    if takes_back(turn.text):
+        return Outcome((Reply("unsubscribe.back"),), settled(turn.conversation), (OptIn(),))
     return Outcome((Reply("unsubscribe.done"),), settled(turn.conversation), (OptOut(),))

@@ -70,6 +70,11 @@ def _run(paths: Sequence[Path], models: Path, name: str, progress: Progress) -> 
 def _describe(path: Path, name: str, now: datetime, corpus: str, sentences: int, seconds: float) -> None:
     """Complete the JSON beside the model: what it was trained on, when, and what was measured."""
     measured = json.loads(path.read_text(encoding="utf-8"))
-    about = {"name": name, "created": now.isoformat(timespec="seconds"), "corpus": corpus, "corpus_sentences": sentences}
+    about = {
+        "name": name,
+        "created": now.isoformat(timespec="seconds"),
+        "corpus": corpus,
+        "corpus_sentences": sentences,
+    }
     content = {**about, "seconds": round(seconds, 1), **measured}
     path.write_text(json.dumps(content, ensure_ascii=False, indent=2), encoding="utf-8")

@@ -29,7 +29,9 @@ class Line:
     error: str | None = None
 
 
-def between(session: Session, contacts: Sequence[int], since: datetime, until: datetime, limit: int = 200) -> list[Line]:
+def between(
+    session: Session, contacts: Sequence[int], since: datetime, until: datetime, limit: int = 200
+) -> list[Line]:
     """The last `limit` texts between two moments, oldest first."""
     messages = session.scalars(
         select(Message)

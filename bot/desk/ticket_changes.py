@@ -53,7 +53,8 @@ def _apply(number: str, act: Change, done: str) -> Result:
         return _refused(number, STALE, 409)
     except (FormError, tickets.MoveRefused) as error:
         return _refused(number, str(error), 422)
-    flash(done if answer == number else f"{done}同一住处同一故障已有工单 {answer}，两张已并为一张。")
+    # A corrected address or type may turn out to be another open ticket's; the two are one from then on.
+    flash(done if answer == number else f"{done}{number} 已并入 {answer}，现在显示的是 {answer}。")
     return redirect(url_for("desk.ticket", number=answer))
 
 

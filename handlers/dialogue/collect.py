@@ -72,7 +72,7 @@ def _has_units(address: Address, places: Gazetteer) -> bool:
 
 def start(turn: Turn, case: Case, first: tuple[Reply, ...] = ()) -> Outcome:
     """A new report: known homes fill in what it leaves out; then as `go_on`."""
-    mine = _same_fault(turn, case)
+    mine = None if means_other_home(turn.text) else _same_fault(turn, case)
     if mine is not None and not _names_other_place(case.address, mine.address):
         return _already_open(turn, case, mine, first)
     if case.address.community is None and len(turn.homes) > 1 and not case.address and not _recent(turn):
@@ -167,9 +167,13 @@ def _asking(
     effects: tuple[Effect, ...],
     ticket: str | None = None,
 ) -> Outcome:
-    asked = turn.conversation.asked if turn.conversation.case is not None else ()
-    again = "_again" if part in asked and part in ("building", "unit", "room", "community") else ""
-    conversation = Conversation(case=case, waiting_for=part, ticket=ticket, asked=(*asked, part))
+    before = turn.conversation.case
+    asked = turn.conversation.asked if before is not None else ()
+    stuck = part in asked and before is not None and before.address == case.address
+    again = "_again" if stuck and part in ("building", "unit", "room", "community") else ""
+    # A question is only used up by an answer that told nothing; whoever tells it in pieces is asked on patiently.
+    asked = (*asked, part) if stuck or part not in asked else asked
+    conversation = Conversation(case=case, waiting_for=part, ticket=ticket, asked=asked)
     params = {"address": address_line(case.address)}
     if part == "confirm_community":
         params["community"] = suggestion(case.address, turn.places) or ""
@@ -225,7 +229,10 @@ def edit_ticket(turn: Turn, ticket: TicketView, case: Case, change: EditTicket, 
     conversation = turn.conversation
     asked = conversation.asked
     params = {"number": ticket.number, "address": place_line(case), "phone": change.phone or ""}
-    replies: tuple[Reply, ...] = (Reply(key, params),)
+    if key == "ticket.edited" and change.address is not None and not ticket.address.room:
+        key = "ticket.completed"
+    changes = change != EditTicket(ticket.number)
+    replies: tuple[Reply, ...] = (Reply(key, params),) if changes else ()
     part = missing(case, turn.places, asked) if ticket.intent in AT_ONCE or not ticket.address.room else None
     if part is not None:
         if change.address is not None and change.phone is None:

@@ -130,11 +130,23 @@ def _without(turn: Turn, case: Case, part: str) -> Outcome:
     conversation = replace(turn.conversation, asked=(*turn.conversation.asked, part, part))
     going = replace(turn, conversation=conversation)
     ticket = current_ticket(turn)
+    if ticket is not None and part == "community":
+        return _person_finds_address(going, ticket)
     if ticket is not None:
         return collect.edit_ticket(going, ticket, case, EditTicket(ticket.number))
     if part == "community":
         return collect.open_as_it_is(going, case)
     return collect.go_on(going, case)
+
+
+def _person_finds_address(turn: Turn, ticket: TicketView) -> Outcome:
+    """An emergency whose place the resident cannot name: a person calls; on WeChat a phone is needed for that."""
+    conversation = settled(turn.conversation)
+    replies = [Reply("report.call_for_address", {"number": ticket.number})]
+    if turn.channel == "wechat" and not (turn.phone or ticket.has_phone):
+        replies.append(Reply("ask.phone"))
+        conversation = replace(conversation, waiting_for="phone", asked=(*conversation.asked, "phone"))
+    return Outcome(tuple(replies), conversation, (AskForPerson("urgent"),))
 
 
 def _confirm_community(turn: Turn) -> Outcome | None:
@@ -169,6 +181,8 @@ def _phone(turn: Turn) -> Outcome | None:
             return collect.edit_ticket(turn, ticket, replace(filled, address=changed), change)
         done = settled(turn.conversation, case=filled)
         return Outcome((Reply("phone.noted", {"phone": filled.phone, "number": ticket.number}),), done, (change,))
+    if says_no(turn) and re.search(r"不对|不是|错", turn.text):
+        return Outcome((Reply("deny.which_part"),), settled(turn.conversation))
     if says_no(turn) or says_none(turn.text):
         return Outcome((Reply("phone.declined", {"number": ticket.number}),), settled(turn.conversation))
     if says_yes(turn) and len(turn.text.strip()) <= 4:

@@ -22,6 +22,8 @@ def report(turn: Turn, intent: str, first: tuple[Reply, ...] = ()) -> Outcome:
         case = replace(case, address=turn.homes[0])
     elif before is not None and turn.conversation.ticket is None and not case.address:
         case = replace(case, address=before.address)  # told in the same breath, at the same home
+    if before is not None and case.phone is None:
+        case = replace(case, phone=before.phone)
     outcome = collect.start(turn, case, first)
     extra = _extra_effects(turn, outcome)
     return replace(outcome, effects=(*outcome.effects, *extra)) if extra else outcome

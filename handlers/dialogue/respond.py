@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from handlers import unsubscribe
 from handlers.dialogue import clarify, pending
 from handlers.dialogue.choose import open_tickets
 from handlers.dialogue.collect import COLD
@@ -21,6 +22,8 @@ def respond(turn: Turn) -> Outcome:
         return handler("danger")(turn)
     if turn.danger == "burst":
         return handler("leak")(turn)
+    if turn.understanding.intent == "unsubscribe" or unsubscribe.takes_back(turn.text):
+        return unsubscribe.handle(turn)
     if (outcome := pending.answer(turn)) is not None:
         return outcome
     intent = choose_intent(turn)
@@ -36,6 +39,8 @@ def respond(turn: Turn) -> Outcome:
 def choose_intent(turn: Turn) -> str | None:
     """The meaning in this conversation; None where it is not sure enough to act on."""
     u = turn.understanding
+    if _is_bare_data(turn):
+        return "provide_info"
     intent = _in_context(turn, u.intent)
     if intent != u.intent:
         return intent
@@ -86,6 +91,15 @@ def _fault_of(turn: Turn) -> str:
             return name
     ranked = [name for name, _ in turn.understanding.ranking if name in faults]
     return ranked[0] if ranked else "no_heat"
+
+
+def _is_bare_data(turn: Turn) -> bool:
+    """Whether nothing but an address, a phone or a number was written, with at most a word or two around it."""
+    text, u = turn.text, turn.understanding
+    covered = sum(entity.end - entity.start for entity in u.entities if entity.entity != "duration")
+    if not covered or u.intent not in ("out_of_scope", "provide_info", "affirm", "deny"):
+        return False
+    return sum(char.isalnum() for char in text) - covered <= 2
 
 
 def _by_facts(turn: Turn) -> str | None:

@@ -13,7 +13,7 @@ PROBLEMS = {
     "leak": "漏水",
     "billing": "缴费账户",
     "open_valve": "开阀",
-    "other_repair": "报修",
+    "other_repair": "暖气问题",
     "danger": "险情",
 }
 MEANINGS = {  # how a meaning is offered to choose from
