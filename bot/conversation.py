@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from nlu.facts import read_facts
-from nlu.interpreter import NluError
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from bot import clock, inbox, outbox
-from bot.inbox import BURST_WINDOW, Claim
+from bot.inbox import BURST_WINDOW, Claim, Pending
 from bot.models import Contact, Delivery, Message, Review
 from bot.record import Recorder
 from bot.services import Services
 from bot.texts import exists, render
+from bot.tickets import Context
 from bot.turns import build_turn
 from bot.upsert import insert_ignoring
 from handlers.dialogue.respond import respond
 from nlu.entities import extract
+from nlu.facts import read_facts
+from nlu.interpreter import NluError
+from nlu.places import Gazetteer
 from nlu.types import Understanding
 
 log = logging.getLogger(__name__)
@@ -69,11 +72,12 @@ def handle(services: Services, claim: Claim, deadline: datetime | None = None) -
         return _note_failure(services, claim, messages, deadline)
 
 
-def _next_messages(services: Services, claim: Claim) -> list[Message]:
+def _next_messages(services: Services, claim: Claim) -> list[Pending]:
     """The messages of the next turn: one, or a burst of texts that came within seconds of one another."""
+    if claim.only is not None:
+        return [claim.only]
     with services.database.reading() as session:
         waiting = inbox.unhandled(session, claim.contact_id)
-        session.expunge_all()
     if not waiting:
         _release(services, claim)
         return []
@@ -95,7 +99,7 @@ def _release(services: Services, claim: Claim) -> None:
             inbox.settle(session, contact)
 
 
-def _understand(services: Services, messages: Sequence[Message]) -> Understanding:
+def _understand(services: Services, messages: Sequence[Pending]) -> Understanding:
     """Ask the NLU server; a message the danger rule caught is answered by rule when the server cannot be asked."""
     text = "\n".join(message.text for message in messages if message.text)
     gazetteer = services.gazetteer.current()
@@ -122,55 +126,66 @@ def _understand(services: Services, messages: Sequence[Message]) -> Understandin
         )
 
 
-def _is_words(message: Message) -> bool:
+def _is_words(message: Pending) -> bool:
     return message.kind == "text" or (message.kind == "voice" and bool(message.text.strip()))
 
 
 def _respond_and_record(
     services: Services,
     claim: Claim,
-    messages: Sequence[Message],
+    messages: Sequence[Pending],
     understanding: Understanding,
     deadline: datetime | None,
 ) -> Answer | None:
     places = services.gazetteer.current()
     with services.database.transaction() as session:
-        contact, fresh = _take(session, claim, messages)
+        contact = inbox.still_ours(session, claim)
+        if contact is None:
+            raise LostLease
         context = services.context(session)
-        _note_understanding(fresh, understanding)
-        if contact.taken_over_by is not None:
-            inbox.settle(session, contact)  # a person is talking: the message waits on the desk, the bot is silent
-            return None
-        if _is_words(fresh[0]):
-            turn = build_turn(context, contact, fresh, understanding, places)
-            text, keys = Recorder(context, contact, fresh).apply(respond(turn))
-        else:
-            text, keys = _answer_to_kind(services, contact, fresh[0])
-        answer = _reply(context.session, contact, fresh[-1], text, keys, deadline)
+        noted = _noted(understanding)
+        answer = None
+        if contact.taken_over_by is None:  # else a person is talking: the message is on the desk, the bot is silent
+            text, keys, ticket_id = _decide(services, context, contact, messages, understanding, places)
+            noted["ticket_id"] = ticket_id
+            answer = _reply(session, contact, messages[-1], text, keys, deadline)
+        _mark_handled(session, messages, noted)
         inbox.settle(session, contact)
         return answer
 
 
-def _take(session: Session, claim: Claim, messages: Sequence[Message]) -> tuple[Contact, list[Message]]:
-    """The fences: the lease is still ours and every message is still unhandled, else nothing happens."""
-    contact = inbox.still_ours(session, claim)
-    if contact is None:
-        raise LostLease
+def _decide(
+    services: Services,
+    context: Context,
+    contact: Contact,
+    messages: Sequence[Pending],
+    understanding: Understanding,
+    places: Gazetteer,
+) -> tuple[str, list[str], int | None]:
+    """The text that answers, the catalogue keys it was made of, and the ticket the messages were about."""
+    if not _is_words(messages[0]):
+        return *_answer_to_kind(services, contact, messages[0]), None
+    turn = build_turn(context, contact, messages, understanding, places)
+    recorder = Recorder(context, contact, messages, understanding)
+    text, keys = recorder.apply(respond(turn))
+    return text, keys, recorder.ticket_id
+
+
+def _mark_handled(session: Session, messages: Sequence[Pending], noted: Mapping[str, Any]) -> None:
+    """The fence: every message was still unhandled, else nothing of this turn happens."""
     ids = [message.id for message in messages]
     taken = session.execute(
         update(Message)
         .where(Message.id.in_(ids), Message.handled_at.is_(None))
-        .values(handled_at=clock.now())
+        .values(handled_at=clock.now(), **noted)
         .execution_options(synchronize_session=False)
     )
     if taken.rowcount != len(ids):  # type: ignore[attr-defined]
         raise LostLease
-    rows = session.scalars(select(Message).where(Message.id.in_(ids))).all()
-    order = {message_id: place for place, message_id in enumerate(ids)}
-    return contact, sorted(rows, key=lambda message: order[message.id])
 
 
-def _note_understanding(messages: Sequence[Message], understanding: Understanding) -> None:
+def _noted(understanding: Understanding) -> dict[str, Any]:
+    """What a message was taken for, as it is kept beside it."""
     kept = {
         "ranking": understanding.ranking[:5],
         "also": understanding.also,
@@ -179,13 +194,15 @@ def _note_understanding(messages: Sequence[Message], understanding: Understandin
         "severity": understanding.severity,
         "need": understanding.need,
     }
-    for message in messages:
-        message.intent, message.confidence = understanding.intent, understanding.confidence
-        message.model = understanding.model
-        message.understanding = json.dumps(kept, ensure_ascii=False)
+    return {
+        "intent": understanding.intent,
+        "confidence": understanding.confidence,
+        "model": understanding.model,
+        "understanding": json.dumps(kept, ensure_ascii=False),
+    }
 
 
-def _answer_to_kind(services: Services, contact: Contact, message: Message) -> tuple[str, list[str]]:
+def _answer_to_kind(services: Services, contact: Contact, message: Pending) -> tuple[str, list[str]]:
     """What a message that has no words is answered with; events that want no answer get none."""
     if message.kind in ("unfollow", "report", "other_event"):
         return "", []
@@ -197,7 +214,7 @@ def _answer_to_kind(services: Services, contact: Contact, message: Message) -> t
 
 
 def _reply(
-    session: Session, contact: Contact, message: Message, text: str, keys: Sequence[str], deadline: datetime | None
+    session: Session, contact: Contact, message: Pending, text: str, keys: Sequence[str], deadline: datetime | None
 ) -> Answer | None:
     if not text:
         return None
@@ -210,7 +227,7 @@ def _reply(
         occasion=f"message:{message.id}",
         kind="urgent" if message.danger else "reply",
         now=now,
-        message=message,
+        message_id=message.id,
         keys=keys,
         passive=passive,
     )
@@ -218,7 +235,7 @@ def _reply(
 
 
 def _keep_for_later(
-    services: Services, claim: Claim, messages: Sequence[Message], deadline: datetime | None
+    services: Services, claim: Claim, messages: Sequence[Pending], deadline: datetime | None
 ) -> Answer | None:
     """Understanding is down: the messages stay unhandled, and the resident hears once that they have arrived."""
     book = services.rules.current()
@@ -229,13 +246,20 @@ def _keep_for_later(
         waiting = inbox.unhandled(session, contact.id)
         answer = None
         if waiting and not any(message.told_waiting for message in waiting):
-            waiting[-1].told_waiting = True
+            session.execute(update(Message).where(Message.id == waiting[-1].id).values(told_waiting=True))
             text = render(book, "system.received", contact.medium, {})
             now = clock.now()
             passive = deadline is not None and now < deadline
             occasion = f"waiting:{waiting[-1].id}"
             delivery_id = outbox.queue(
-                session, contact, text, occasion=occasion, kind="reply", now=now, message=waiting[-1], passive=passive
+                session,
+                contact,
+                text,
+                occasion=occasion,
+                kind="reply",
+                now=now,
+                message_id=waiting[-1].id,
+                passive=passive,
             )
             answer = Answer(text, delivery_id, passive)
         inbox.settle(session, contact, retry_after=RETRY_NLU)
@@ -243,28 +267,26 @@ def _keep_for_later(
 
 
 def _note_failure(
-    services: Services, claim: Claim, messages: Sequence[Message], deadline: datetime | None
+    services: Services, claim: Claim, messages: Sequence[Pending], deadline: datetime | None
 ) -> Answer | None:
     """Count the failed attempt; after the third the message becomes a Review and the resident is told so."""
+    ids = [message.id for message in messages]
     with services.database.transaction() as session:
-        try:
-            contact, fresh = _take(session, claim, messages)
-        except LostLease:
+        contact = inbox.still_ours(session, claim)
+        if contact is None:
             return None
-        answer = None
-        for message in fresh:
-            message.attempts += 1
-        if all(message.attempts < MAX_ATTEMPTS for message in fresh):
-            for message in fresh:
-                message.handled_at = None
-            session.flush()
+        unhandled = update(Message).where(Message.id.in_(ids), Message.handled_at.is_(None))
+        session.execute(unhandled.values(attempts=Message.attempts + 1))
+        attempts = session.scalar(select(func.max(Message.attempts)).where(Message.id.in_(ids))) or 0
+        if attempts < MAX_ATTEMPTS:
             inbox.settle(session, contact, retry_after=RETRY_FAILED)
             return None
-        for message in fresh:
-            row = {"message_id": message.id, "reason": "failed", "created_at": clock.now()}
+        session.execute(unhandled.values(handled_at=clock.now()))
+        for message_id in ids:
+            row = {"message_id": message_id, "reason": "failed", "created_at": clock.now()}
             insert_ignoring(session, Review, [row], ["message_id"])
         text = render(services.rules.current(), "system.person_will_look", contact.medium, {})
-        answer = _reply(session, contact, fresh[-1], text, ["system.person_will_look"], deadline)
+        answer = _reply(session, contact, messages[-1], text, ["system.person_will_look"], deadline)
         inbox.settle(session, contact)
         return answer
 

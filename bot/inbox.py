@@ -6,23 +6,63 @@ import json
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from nlu.danger import match_danger
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from bot import clock, crypto
 from bot.channels import Inbound
 from bot.database import Database
 from bot.models import LANE_NORMAL, LANE_URGENT, Contact, Message, Resident
-from bot.upsert import insert_ignoring
+from bot.upsert import insert_ignoring, insert_new
+from nlu.danger import match_danger
 
 LEASE = timedelta(seconds=6)
 BURST_WINDOW = timedelta(seconds=10)  # from the third message within it on, messages are collected …
 BURST_SILENCE = timedelta(seconds=3)  # … until this much silence,
 BURST_LIMIT = timedelta(seconds=10)  # … or this long at most
-BURST_FROM = 3
 MAX_TEXT = 5000  # characters kept of one message
+
+
+_MINE = (Message.contact_id == bindparam("contact_id"), Message.handled_at.is_(None))
+_PENDING = select(
+    Message.id,
+    Message.kind,
+    Message.text,
+    Message.received_at,
+    Message.sent_at,
+    Message.lane,
+    Message.danger,
+    Message.attempts,
+    Message.told_waiting,
+).where(*_MINE)
+_REMAINING = select(Message.received_at, Message.lane).where(*_MINE)
+_BY_ADDRESS = (
+    select(Contact)
+    .where(Contact.medium == bindparam("medium"), Contact.address_hash == bindparam("hash"))
+    .with_for_update(of=Contact)
+)
+_LEASED = (
+    select(Contact)
+    .where(Contact.id == bindparam("contact_id"), Contact.lease_token == bindparam("token"))
+    .with_for_update(of=Contact)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An unhandled message, as a turn needs it."""
+
+    id: int
+    kind: str
+    text: str
+    received_at: datetime
+    sent_at: datetime | None
+    lane: int
+    danger: str | None
+    attempts: int = 0
+    told_waiting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +72,7 @@ class Claim:
     contact_id: int
     token: str
     until: datetime
+    only: Pending | None = None  # the one message to handle, where the claimer has just stored it
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +95,27 @@ def store(session: Session, inbound: Inbound, *, claim: bool) -> Received:
     """`receive` within the caller's transaction."""
     now = clock.now()
     contact = _contact(session, inbound, now)
+    row = _row(inbound, contact, now)
+    message_id = insert_new(session, Message, row, ["channel", "provider_id"])
+    if message_id is None:
+        same = (Message.channel == row["channel"], Message.provider_id == row["provider_id"])
+        return Received(session.scalars(select(Message.id).where(*same)).one(), contact.id, new=False)
+    waiting_before = contact.pending_since is not None
+    _make_pending(contact, now, row["danger"])
+    contact.before_last_at, contact.last_inbound_at = contact.last_inbound_at, now
+    contact.channel, contact.account = inbound.channel, inbound.recipient
+    contact.following, contact.unreachable_at = inbound.kind != "unfollow", None
+    if not claim or waiting_before or (contact.due_at or now) > now:
+        return Received(message_id, contact.id, new=True)
+    only = Pending(message_id, row["kind"], row["text"], now, inbound.sent_at, row["lane"], row["danger"])
+    return Received(message_id, contact.id, new=True, claim=_lease(contact, now, only))
+
+
+def _row(inbound: Inbound, contact: Contact, now: datetime) -> dict[str, Any]:
     # A sender cannot be trusted to send valid Unicode or printable text; NUL would break PostgreSQL.
     text = inbound.text[:MAX_TEXT].replace("\0", "").encode("utf-8", "ignore").decode()
     danger = match_danger(text) if text else None
-    row = {
+    return {
         "contact_id": contact.id,
         "channel": inbound.channel,
         "provider_id": inbound.provider_id[:128],
@@ -71,31 +129,13 @@ def store(session: Session, inbound: Inbound, *, claim: bool) -> Received:
         "attempts": 0,
         "told_waiting": False,
     }
-    inserted = insert_ignoring(session, Message, [row], ["channel", "provider_id"])
-    message_id = session.scalars(
-        select(Message.id).where(Message.channel == inbound.channel, Message.provider_id == row["provider_id"])
-    ).one()
-    if not inserted:
-        return Received(message_id, contact.id, new=False)
-    waiting_before = contact.pending_since is not None
-    _make_pending(session, contact, now, danger)
-    contact.last_inbound_at, contact.channel, contact.account = now, inbound.channel, inbound.recipient
-    contact.following, contact.unreachable_at = inbound.kind != "unfollow", None
-    granted = None
-    if claim and not waiting_before and (contact.due_at or now) <= now:
-        granted = _lease(contact, now)
-    return Received(message_id, contact.id, new=True, claim=granted)
 
 
 def _contact(session: Session, inbound: Inbound, now: datetime) -> Contact:
     """The contact who sent this, locked; made at the first message."""
     hashed = crypto.blind_index(inbound.medium, inbound.sender)
-    query = (
-        select(Contact)
-        .where(Contact.medium == inbound.medium, Contact.address_hash == hashed)
-        .with_for_update(of=Contact)
-    )
-    contact = session.scalar(query)
+    found = {"medium": inbound.medium, "hash": hashed}
+    contact = session.scalar(_BY_ADDRESS, found)
     if contact is not None:
         return contact
     resident = Resident(created_at=now)
@@ -116,32 +156,25 @@ def _contact(session: Session, inbound: Inbound, now: datetime) -> Contact:
     }
     if not insert_ignoring(session, Contact, [row], ["medium", "address_hash"]):
         session.delete(resident)  # another request made this contact between our look and our insert
-    return session.scalars(query).one()
+    return session.scalars(_BY_ADDRESS, found).one()
 
 
-def _make_pending(session: Session, contact: Contact, now: datetime, danger: str | None) -> None:
+def _make_pending(contact: Contact, now: datetime, danger: str | None) -> None:
     """Note that the contact has something to handle, and when: danger and single messages now, bursts after silence."""
     if danger:
         contact.pending_lane, contact.due_at = LANE_URGENT, now
-    else:
-        recent = session.scalar(
-            select(func.count())
-            .select_from(Message)
-            .where(Message.contact_id == contact.id, Message.received_at > now - BURST_WINDOW)
-        )
-        collecting = (recent or 0) >= BURST_FROM
+    elif contact.pending_lane != LANE_URGENT or contact.due_at is None:
+        third = contact.before_last_at is not None and contact.before_last_at > now - BURST_WINDOW
         limit = (contact.pending_since or now) + BURST_LIMIT
-        due = min(now + BURST_SILENCE, limit) if collecting else now
-        if contact.pending_lane != LANE_URGENT or contact.due_at is None:
-            contact.due_at = due if collecting or contact.due_at is None else min(contact.due_at, due)
+        contact.due_at = min(now + BURST_SILENCE, limit) if third else min(contact.due_at or now, now)
     contact.pending_since = contact.pending_since or now
 
 
-def _lease(contact: Contact, now: datetime) -> Claim | None:
+def _lease(contact: Contact, now: datetime, only: Pending) -> Claim | None:
     if contact.lease_until is not None and contact.lease_until > now:
         return None
     contact.lease_token, contact.lease_until = secrets.token_hex(8), now + LEASE
-    return Claim(contact.id, contact.lease_token, contact.lease_until)
+    return Claim(contact.id, contact.lease_token, contact.lease_until, only)
 
 
 def claim_next(database: Database, limit: int = 10) -> list[Claim]:
@@ -169,30 +202,26 @@ def claim_next(database: Database, limit: int = 10) -> list[Claim]:
 
 def still_ours(session: Session, claim: Claim) -> Contact | None:
     """The contact, locked, if the lease is still this claim's; None when somebody else has it."""
-    return session.scalar(
-        select(Contact)
-        .where(Contact.id == claim.contact_id, Contact.lease_token == claim.token)
-        .with_for_update(of=Contact)
-    )
+    return session.scalar(_LEASED, {"contact_id": claim.contact_id, "token": claim.token})
 
 
-def unhandled(session: Session, contact_id: int) -> list[Message]:
+def unhandled(session: Session, contact_id: int) -> list[Pending]:
     """The contact's unhandled messages, danger first, then by the provider's time."""
-    rows = session.scalars(select(Message).where(Message.contact_id == contact_id, Message.handled_at.is_(None))).all()
-    return sorted(rows, key=lambda m: (m.lane, m.sent_at or m.received_at, m.id))
+    rows = session.execute(_PENDING, {"contact_id": contact_id})
+    return sorted((Pending(*row) for row in rows), key=lambda m: (m.lane, m.sent_at or m.received_at, m.id))
 
 
 def settle(session: Session, contact: Contact, *, retry_after: timedelta | None = None) -> None:
     """Give the lease back and say when the contact's remaining messages are due, if any remain."""
     now = clock.now()
-    remaining = unhandled(session, contact.id)
+    remaining = session.execute(_REMAINING, {"contact_id": contact.id}).all()
     contact.lease_token = contact.lease_until = None
     if not remaining:
         contact.pending_since = contact.due_at = None
         contact.pending_lane = LANE_NORMAL
         return
-    contact.pending_since = min(message.received_at for message in remaining)
-    contact.pending_lane = min(message.lane for message in remaining)
+    contact.pending_since = min(row.received_at for row in remaining)
+    contact.pending_lane = min(row.lane for row in remaining)
     contact.due_at = now + retry_after if retry_after else max(contact.due_at or now, now)
 
 

@@ -94,6 +94,7 @@ class Contact(Base):
     account: Mapped[str | None] = mapped_column(String(64))  # our account or number that they wrote to
     created_at: Mapped[datetime]
     last_inbound_at: Mapped[datetime | None]
+    before_last_at: Mapped[datetime | None]  # the message before that; the third within seconds begins a burst
     following: Mapped[bool] = mapped_column(default=True)
     opted_out_at: Mapped[datetime | None]
     unreachable_at: Mapped[datetime | None]

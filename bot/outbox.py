@@ -29,8 +29,8 @@ from bot.channels import (
     Unknown,
 )
 from bot.database import Database
-from bot.models import LANE_NORMAL, LANE_URGENT, ChannelState, Contact, Delivery, Message, Ticket
-from bot.upsert import insert_ignoring
+from bot.models import LANE_NORMAL, LANE_URGENT, ChannelState, Contact, Delivery, Ticket
+from bot.upsert import insert_ignoring, insert_new
 
 LEASE = timedelta(seconds=30)
 PASSIVE_LEASE = timedelta(seconds=15)
@@ -49,7 +49,7 @@ def queue(
     kind: str,
     now: datetime,
     ticket: Ticket | None = None,
-    message: Message | None = None,
+    message_id: int | None = None,
     keys: Sequence[str] = (),
     passive: bool = False,
 ) -> int | None:
@@ -61,7 +61,7 @@ def queue(
     state = "suppressed" if suppressed else "sending" if passive else "queued"
     row: dict[str, Any] = {
         "contact_id": contact.id,
-        "message_id": message.id if message else None,
+        "message_id": message_id,
         "ticket_id": ticket.id if ticket else None,
         "occasion": occasion,
         "kind": kind,
@@ -76,9 +76,7 @@ def queue(
         "lease_until": now + PASSIVE_LEASE if passive else None,
         "done_at": now if suppressed else None,
     }
-    if not insert_ignoring(session, Delivery, [row], ["contact_id", "occasion"]):
-        return None
-    return session.scalar(select(Delivery.id).where(Delivery.contact_id == contact.id, Delivery.occasion == occasion))
+    return insert_new(session, Delivery, row, ["contact_id", "occasion"])
 
 
 def mark_passive_sent(session: Session, delivery_ids: Sequence[int], at: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,21 +10,31 @@ from typing import Any
 from sqlalchemy import select
 
 from bot import crypto, tickets
-from bot.models import Callback, Contact, ContactHome, Home, Message, Review, Ticket
+from bot.inbox import Pending
+from bot.models import Callback, Contact, ContactHome, Home, Review, Ticket
 from bot.texts import exists, render
 from bot.tickets import Actor, Context
 from bot.turns import save_conversation
 from bot.upsert import insert_ignoring
 from handlers.dialogue import types as d
+from nlu.types import Understanding
 
 
 class Recorder:
     """Applies one outcome for one contact; remembers the ticket it opened, for the reply's words."""
 
-    def __init__(self, context: Context, contact: Contact, messages: list[Message]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        contact: Contact,
+        messages: Sequence[Pending] = (),
+        understanding: Understanding | None = None,
+    ) -> None:
         self.context = context
         self.contact = contact
         self.messages = messages
+        self.understanding = understanding
+        self.ticket_id: int | None = None  # the ticket that the messages were about
         self.actor = Actor("resident", contact.id)
         self.opened: tickets.Opened | None = None
 
@@ -65,8 +75,7 @@ class Recorder:
 
     def link(self, ticket: Ticket) -> None:
         """Note on the messages which ticket they were about."""
-        for message in self.messages:
-            message.ticket_id = ticket.id
+        self.ticket_id = ticket.id
 
     def move(self, number: str, to: str, resolution: str | None = None) -> None:
         """Move a ticket where the table allows it; a move that does not apply any more is kept as a note."""
@@ -171,8 +180,8 @@ def _review(r: Recorder, effect: d.FileReview) -> None:
         row = {
             "message_id": message.id,
             "reason": effect.reason,
-            "guess": message.intent,
-            "confidence": message.confidence,
+            "guess": r.understanding.intent if r.understanding else None,
+            "confidence": r.understanding.confidence if r.understanding else None,
             "created_at": r.context.now,
         }
         insert_ignoring(r.context.session, Review, [row], ["message_id"])

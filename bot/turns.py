@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session, joinedload
 
 from bot import clock
-from bot.models import Contact, ContactHome, Message, Ticket, TicketContact, Update
+from bot.inbox import Pending
+from bot.models import Contact, ContactHome, Ticket, TicketContact, Update
 from bot.models import Conversation as ConversationRow
 from bot.tickets import Context, address_of
 from handlers.dialogue.types import Address, Case, Conversation, Option, TicketView, Turn
@@ -23,6 +25,25 @@ LAPSE = timedelta(minutes=30)
 REMIND = timedelta(minutes=15)
 _NUMBER = re.compile(r"[Nn]\s?(20\d{6})-?(\d{4,6})")
 _VIEWS = 12  # tickets of one contact that a dialogue looks at
+_NOTED = ("waiting", "done")  # the states in which residents are told why
+_HOMES = (
+    select(ContactHome)
+    .where(ContactHome.contact_id == bindparam("contact_id"))
+    .order_by(ContactHome.used_at.desc())
+    .limit(8)
+)
+_TICKETS = (
+    select(Ticket)
+    .join(TicketContact, TicketContact.ticket_id == Ticket.id)
+    .where(
+        TicketContact.contact_id == bindparam("contact_id"),
+        Ticket.status != "merged",
+        Ticket.closed_at.is_(None) | (Ticket.closed_at >= bindparam("since")),
+    )
+    .options(joinedload(Ticket.team))
+    .order_by(Ticket.opened_at.desc(), Ticket.id.desc())
+    .limit(_VIEWS)
+)
 
 
 def dump_conversation(conversation: Conversation) -> str:
@@ -47,7 +68,9 @@ def load_conversation(state: str) -> Conversation:
 
 def _load_case(raw: dict[str, Any]) -> Case:
     address = Address(**{k: v for k, v in raw["address"].items() if k in Address.__dataclass_fields__})
-    rest = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items() if k in Case.__dataclass_fields__}
+    rest: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in raw.items() if k in Case.__dataclass_fields__
+    }
     return Case(**{**rest, "address": address})
 
 
@@ -81,7 +104,7 @@ def save_conversation(context: Context, contact: Contact, conversation: Conversa
 
 
 def build_turn(
-    context: Context, contact: Contact, messages: list[Message], understanding: Understanding, places: Gazetteer
+    context: Context, contact: Contact, messages: Sequence[Pending], understanding: Understanding, places: Gazetteer
 ) -> Turn:
     """Everything a handler may know about these messages (one, or a burst) of one contact."""
     session, received = context.session, messages[-1].received_at
@@ -99,14 +122,12 @@ def build_turn(
         mentioned=_mentioned(session, contact.id, understanding.text),
         danger=next((message.danger for message in messages if message.danger), None),
         phone=phone,
-        first_contact=_is_first(session, contact.id, messages),
+        first_contact=contact.created_at >= messages[0].received_at,
     )
 
 
 def _homes(session: Session, contact_id: int) -> tuple[Address, ...]:
-    rows = session.scalars(
-        select(ContactHome).where(ContactHome.contact_id == contact_id).order_by(ContactHome.used_at.desc()).limit(8)
-    )
+    rows = session.scalars(_HOMES, {"contact_id": contact_id})
     return tuple(
         Address(row.home.district, row.home.community, row.home.building, row.home.unit, row.home.room, known=True)
         for row in rows
@@ -115,18 +136,7 @@ def _homes(session: Session, contact_id: int) -> tuple[Address, ...]:
 
 def _tickets(context: Context, contact_id: int) -> tuple[TicketView, ...]:
     since = context.now - timedelta(days=context.book.dialogue.reopen_days)
-    rows = context.session.scalars(
-        select(Ticket)
-        .join(TicketContact, TicketContact.ticket_id == Ticket.id)
-        .where(
-            TicketContact.contact_id == contact_id,
-            Ticket.status != "merged",
-            Ticket.closed_at.is_(None) | (Ticket.closed_at >= since),
-        )
-        .options(selectinload(Ticket.team))
-        .order_by(Ticket.opened_at.desc(), Ticket.id.desc())
-        .limit(_VIEWS)
-    ).all()
+    rows = context.session.scalars(_TICKETS, {"contact_id": contact_id, "since": since}).all()
     return tuple(_view(context.session, ticket, mine=True) for ticket in rows)
 
 
@@ -152,7 +162,7 @@ def _view(session: Session, ticket: Ticket, mine: bool) -> TicketView:
         closed_at=ticket.closed_at,
         urgent=ticket.severity == "burst" or ticket.intent == "danger",
         responsible=ticket.team.name if ticket.team else None,
-        note=_last_note(session, ticket.id) if mine else None,
+        note=_last_note(session, ticket.id) if mine and ticket.status in _NOTED else None,
         chases=ticket.chases,
         reopened=ticket.reopened,
         has_phone=ticket.phone is not None,
@@ -167,8 +177,3 @@ def _last_note(session: Session, ticket_id: int) -> str | None:
         .order_by(Update.id.desc())
         .limit(1)
     )
-
-
-def _is_first(session: Session, contact_id: int, messages: list[Message]) -> bool:
-    earliest = session.scalar(select(Message.id).where(Message.contact_id == contact_id).order_by(Message.id).limit(1))
-    return earliest == min(message.id for message in messages)

@@ -32,23 +32,27 @@ _S = r"[ ]{0,2}"
 _SIDE = r"(?:东南|东北|西南|西北|[东西南北中左右])"
 # A number before one of these counts something else than a door.
 _NO_ROOM = (
-    r"(?!\d|[.:]\d| ?(?:度|℃|°|元|块|年|平|米|天|点|分|小时|多(?!少)|个|人|毫|瓦|w|kw|斤|次|%|万|千|百|c(?![a-z])|mm|㎡"
-    r"|m2|月|日|岁|几|余|条|兆|公斤|公里|克|升|吨|页|户(?:人|居民|业主|都|没)|期|路公交))"
+    r"(?!\d|\.\d|:\d\d(?!\.)| ?(?:度|℃|°|元|块|年|平|米|天|点|分(?![户水集])|小时|多(?!少)|个|人|毫|瓦|w|kw|斤|次|%|万|千|百|c(?![a-z])|mm|㎡"
+    r"|m2|月(?![嫂子])|日(?!报)|岁|几|条|兆|公斤|公里|克|升|吨|页|户(?:人|居民|业主|都|没)|期|路公交))"
 )
-_DASH = r"(?: ?(?:-{1,2}|[/_~.杠]|—|之) ?)"
+_DASH = r"(?: ?(?:-{1,2}|[/_~杠]|之) ?)"
+_DOT = r"(?:\.|[,，、]|" + _DASH + ")"
 
 _COMPACT3 = re.compile(
     rf"(?<![\dA-Za-z\-.])(?P<b>[A-Za-z]?\d{{1,3}}[A-Za-z]?|[A-Za-z]|[{_HAN}]{{1,3}})"
-    rf"(?P<mark>号楼|栋|幢|#楼?|座|号)?(?P<d1>{_DASH}|[,，、])(?P<u>\d{{1,2}}|[A-Da-d东西中甲乙丙丁]|[{_HAN}]{{1,2}})"
-    rf"(?P<umark>单元|门)?(?P<d2>{_DASH}|[,，、])(?P<r>\d{{1,4}}[A-Za-z]?|[{_HAN}]{{3,4}})(?![\d\-]){_NO_ROOM}",
+    rf"(?P<mark>号楼|栋|幢|#楼?|座|号)?(?P<d1>{_DOT})(?P<u>\d{{1,2}}|[A-Da-d东西中甲乙丙丁]|[{_HAN}]{{1,2}})"
+    rf"(?P<umark>单元|门)?(?P<d2>{_DOT})(?P<r>\d{{1,4}}[A-Za-z]?|[{_HAN}]{{3,4}})(?![\d\-]){_NO_ROOM}",
 )
 _COMPACT2 = re.compile(
-    rf"(?<![\dA-Za-z\-.:])(?P<b>[A-Za-z]\d{{0,2}}|\d{{1,2}}[A-Za-z]?|[{_HAN}]{{1,3}})(?P<mark>号楼|栋|幢|#楼?|座)?"
+    rf"(?<![\dA-Za-z\-.])(?<!\d:)(?P<b>[A-Za-z]\d{{0,2}}|\d{{1,2}}[A-Za-z]?|[{_HAN}]{{1,3}})(?P<mark>号楼|栋|幢|#楼?|座)?"
     rf"{_DASH}(?P<r>[A-Za-z]?\d{{3,4}}[A-Za-z]?)(?![\d\-.]){_NO_ROOM}",
 )
 _BLANK3 = re.compile(rf"(?<![\d.:\-] )(?<![\d.:\-])(?P<b>\d{{1,2}}) +(?P<u>\d{{1,2}}) +(?P<r>\d{{3,4}})(?!\d){_NO_ROOM}")
 _BLANK2 = re.compile(rf"(?<![\d.:\-])(?P<b>\d{{1,2}}) +(?P<r>\d{{3,4}})(?!\d){_NO_ROOM}")
 # 6甲1101, 3东502: building, unit, room without a mark between them.
+_BUILDING_UNIT = re.compile(rf"(?<![\dA-Za-z\-.:/])(?P<b>\d{{1,2}})-(?P<u>\d{{1,2}})(?![\d\-./:号月日点])(?! ?(?:倍|折|楼|层)){_NO_ROOM}")
+# A1709 after a name: tower and room run together.
+_LETTER_ROOM = re.compile(rf"(?<=[\u4e00-\u9fff#])(?P<b>[A-Z])(?P<r>\d{{3,4}})(?![\d\-]){_NO_ROOM}")
 _TIGHT = re.compile(
     rf"(?<![\d.])(?P<b>\d{{1,2}})(?P<u>[甲乙丙丁东西])(?P<r>\d{{3,4}})(?!\d){_NO_ROOM}"
 )
@@ -57,11 +61,11 @@ _BUILDING = re.compile(
     rf"(?P<n>(?:(?<![A-Za-z])[A-Za-z]-?|[甲乙丙])?{_NUM3}[A-Za-z甲乙丙]?|(?<![A-Za-z])[A-Za-z](?:区|{_S}))"
     rf"(?P<mark>{_S}{_HAOLOU})"
 )
-_LETTER = re.compile(r"(?<![A-Za-z0-9])(?P<n>[A-Za-z]\d{0,2}|\d{1,2}[A-Za-z])(?:座|栋|幢|号楼|楼栋)")
+_LETTER = re.compile(r"(?<![A-Za-z0-9])(?P<n>[A-Za-z]\d{0,2}|\d{1,2}[A-Za-z])(?:座|栋|幢|号楼|楼栋|(?=[一二三四五六七八九十]{1,2}[楼层]))")
 _PINYIN_BUILDING = re.compile(rf"(?i:(?<![a-z])(?P<n>{_PINYIN}) ?(?:hao ?lou|dong(?![a-z])))")
 # 3号2单元501: the 楼 is left out, and what follows proves it.
 _BARE_BUILDING = re.compile(
-    rf"(?<!月)(?P<n>{_NUM2}) ?[号#](?=[ ,]?(?:\d{{1,2}}|[一二三四五六七八东西中甲乙]) ?(?:单元|门|-\d{{3}})|(?<=[\u4e00-\u9fff]\d[号#])\d{{3,4}}(?!\d)|(?<=[\u4e00-\u9fff]\d\d[号#])\d{{3,4}}(?!\d))"
+    rf"(?<![月路街道巷])(?P<n>{_NUM2}) ?[号#](?=[ ,]?(?:\d{{1,2}}|[一二三四五六七八东西中甲乙]) ?(?:单元|门|-\d{{3}}|楼|层)|(?<=[\u4e00-\u9fff]\d[号#])\d{{3,4}}(?!\d)|(?<=[\u4e00-\u9fff]\d\d[号#])\d{{3,4}}(?!\d))"
 )
 _UNIT = re.compile(
     rf"(?<![这那每哪同整全])(?P<n>{_NUM2}|(?<![A-Za-z])[A-Da-d]|[东西南北中甲乙丙丁戊])"
@@ -76,17 +80,17 @@ _FLOOR = re.compile(
     rf"(?P<n>最?顶|底|负?{_NUM2}){_S}(?:楼(?![上下道梯栋])|层(?!楼?都)|[fF](?![A-Za-z0-9])|(?i:ceng|lou(?![a-z])))"
     rf"(?:(?P<full>{_S}\d{{3,4}}|{_S}[{_HAN}]{{3,4}})(?:室|号房?|房|户)?{_NO_ROOM}"
     rf"|(?P<side>{_S}的?(?:靠|最|朝)?{_SIDE}(?:[边侧面头手]的?(?:那)?)?[户家])"
-    rf"|(?P<bare>{_S}{_SIDE}[边侧手]?)(?=[,，。.!！?？;； \n不没暖晾的]|$)"
-    rf"|(?P<door>{_S}(?:\d{{1,2}}|[{_HAN}]{{1,2}}) ?[号户室])(?!楼|院)"
+    rf"|(?P<bare>{_S}{_SIDE}[边侧手]?)(?=[,，。.!！?？;； \n不没暖晾的入缴交]|$)"
+    rf"|(?P<door>{_S}(?:\d{{1,2}}|[{_HAN}]{{1,2}}) ?[号室])(?!楼|院)"
     rf"|(?P<two>{_S}-?0\d(?:室|号|户)?|{_S}零[一二三四五六七八九](?:室|号|户)?|(?:1\d|2\d)(?:室|号|户)){_NO_ROOM})?"
 )
 _ROOM = re.compile(
     rf"(?P<n>(?<![\d.A-Za-z])[A-Za-z]?\d{{3,4}}[A-Za-z]?|(?<![{_HAN}])[{_HAN}]{{3,4}}) ?(?:号?室|号?房间|号?房(?![产本子费租东贷款价改补租]))"
 )
-_DOOR = re.compile(rf"(?P<n>{_NUM3}) ?[号户](?![楼院线召码房]|天|早|晚|上|下|开始|到|起|之|以|那天|人)")
+_DOOR = re.compile(rf"(?P<n>{_NUM3}) ?号(?![楼院线召码房]|天|早|晚|上|下|开始|到|起|之|以|那天|人)")
 _SIDE_DOOR = re.compile(rf"(?P<n>{_SIDE}[边侧]?户|[东西]门户)")
-_NUMBER = re.compile(rf"(?<![\d.:\-A-Za-z])(?P<n>\d{{3,4}}[A-Za-z]?)(?![A-Za-z]|-\d){_NO_ROOM}")
-_HAN_NUMBER = re.compile(rf"(?<![{_HAN}几])(?P<n>[零一二三四五六七八九两幺]{{3,4}})(?![{_HAN}]){_NO_ROOM}")
+_NUMBER = re.compile(rf"(?<![\d.\-A-Za-z])(?<!\d:)(?P<n>\d{{3,4}}[A-Za-z]?)(?![A-Za-z]|-\d){_NO_ROOM}")
+_HAN_NUMBER = re.compile(rf"(?<![{_HAN}几])(?!一二三|二三四|三四五|四五六|五六七)(?P<n>[零一二三四五六七八九两幺]{{3,4}})(?![{_HAN}]){_NO_ROOM}")
 
 
 def _building_name(text: str) -> str:
@@ -123,7 +127,8 @@ def _floor_room(match: re.Match[str]) -> Part:
     if side := match["side"]:
         return Part("room", floor + side.replace(" ", "").removeprefix("的"), start, end)
     if bare := match["bare"]:
-        return Part("room", floor + bare.strip() + "户", start, end)
+        side_only = bare.strip()
+        return Part("room", floor + side_only + ("" if side_only[-1] in "边侧手" else "户"), start, end)
     if door := match["door"]:
         name = door.replace(" ", "")
         return Part("room", f"{floor}{digits_of(name[:-1])}{name[-1]}", start, end)
@@ -166,6 +171,8 @@ def _pinyin(kind: str) -> Callable[[re.Match[str]], list[Part]]:
 
 def _compact3(match: re.Match[str]) -> list[Part]:
     """Three numbers; commas need a real room number, and few digits need an address before them."""
+    if match["d1"].strip() != match["d2"].strip() and {match["d1"].strip(), match["d2"].strip()} & {".", ",", "，", "、"}:
+        return []
     comma = any(mark.strip() in {",", "，", "、"} for mark in (match["d1"], match["d2"]))
     number = to_int(match["r"].rstrip("abcdABCD"))
     small = len(match["r"]) < 3
@@ -179,7 +186,7 @@ def _compact3(match: re.Match[str]) -> list[Part]:
 def _compact2(match: re.Match[str]) -> list[Part]:
     """3-1502, B2-1906: building and room, or unit and room after a building (decided by the neighbours)."""
     number = int(re.sub(r"\D", "", match["r"]))
-    plausible = number % 100 <= 40 and number >= 101
+    plausible = number % 100 <= 40 and number >= 101 and match["b"] != "0"
     return _several()(match) if plausible else []
 
 
@@ -211,6 +218,7 @@ def _number(match: re.Match[str]) -> list[Part]:
 _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], list[Part]]], ...] = (
     (_COMPACT3, _compact3),
     (_TIGHT, _several()),
+    (_LETTER_ROOM, _several()),
     (_LETTER, _one("building", _building_name)),
     (_COMPACT2, _compact2),
     (_BUILDING, _building),
@@ -225,6 +233,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], list[Part]]], ...
     (_ROOM, _one("room", _room_name)),
     (_FLOOR, lambda match: [_floor_room(match)]),
     (_BLANK2, _several(weak=True)),
+    (_BUILDING_UNIT, _several(weak=True)),
     (_GATE, _one("unit", _unit_name, weak=True)),
     (_DOOR, _one("room", digits_of, weak=True)),
     (_SIDE_DOOR, _one("room", str, weak=True)),

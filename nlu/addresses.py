@@ -13,10 +13,10 @@ _RANK = {"community": 0, "building": 1, "unit": 2, "floor": 3, "room": 4}
 _LINK = re.compile(r"[^\w\u4e00-\u9fff]{0,6}(?:的|之|(?:门牌号?|房号|房间号?)是?)?[^\w\u4e00-\u9fff]{0,3}")
 _LIST = re.compile(r"[ ,，、/和跟与及]{0,3}|还有|以及|到|至|~|-")
 _END = r"(?=$|[ ,，。.!！?？;；:：、\n)）])"
-_SYMPTOM = r"(?:的|室|房|号|这|家|户|业主|住户|租户|不|没|冇|暖|地暖|漏|还|冰|凉|冷|温度|室温|屋|已|也|全|都|卧|客|一点|报|水|热|所有|有|那家|实测|家里|片|立管|管|客厅|厨房|主|次|阳台|一直|从|又|昨|今|现在)"
+_SYMPTOM = r"(?:的|室|房|号|这|家|户|业主|住户|租户|不|没|冇|暖|地暖|漏|还|冰|凉|冷|温度|室温|屋|已|也|全|都|卧|客|一点|报|水|热|所有|有|那家|实测|家里|片|立管|管|客厅|厨房|办公|空房|进|分水|测|墙|那[张套家户间]|也|长期|最|片|一片|起|上|主|次|阳台|一直|从|又|昨|今|现在)"
 _NUMBER_AFTER = re.compile(rf"(?:{_END}|{_SYMPTOM})")
 _NUMBER_BEFORE = re.compile(
-    r"(?:^|[,，。.!！?？;；:：、\n ]|我家|我是|我住|家住|住在?|门牌号?|房号|房间号?|室号|家是?|是|在|楼上|楼下|隔壁|对门|邻居|应该是|我们家?|我这|俺这?|我|一套|只有|就|号是|[上下]面|room)$"
+    r"(?:^|[,，。.!！?？;；:：、\n ]|(?:对|错)[,，]?是|不是[^是]{0,8}是|我家|我是|我住|家住|住在?|门牌号?|房号|房间号?|室号|家是?|我是|家在|楼上|楼下|隔壁|对门|邻居|应该是|把|其中|说|户|下|我们家?|我这|俺这?|我|一套|只有|就|号是|[上下]面|room)$"
 )
 _ALONE = re.compile(r"[\s,，。.!！?？~]*")
 
@@ -49,6 +49,8 @@ def _accepted(text: str, part: Part, kept: Sequence[Part], following: Part | Non
     linked = previous if previous is not None and _linked(text, previous, part) else None
     if part.kind == "building" and linked is not None and linked.kind == "building" and _bare(text, part):
         return [replace(part, kind="unit", weak=False)]
+    if part.kind == "unit" and linked is not None and linked.kind == "unit" and part.weak:
+        return [replace(part, kind="room", weak=False)]
     if part.kind == "room" and linked is not None and linked.kind == "community" and _floor_and_door(part):
         return _as_building_and_door(text, part)
     if not part.weak:
@@ -65,7 +67,7 @@ def _linked(text: str, before: Part, after: Part) -> bool:
 
 def _bare(text: str, part: Part) -> bool:
     """A number that only its place in 3#2-501 makes a unit."""
-    return len(part.value) == part.end - part.start <= 2 and text[part.end : part.end + 1] in ("-", "/", "杠", " ")
+    return len(part.value) == part.end - part.start <= 2 and text[part.end : part.end + 1] in tuple("-/杠 0123456789")
 
 
 def _floor_and_door(part: Part) -> bool:
@@ -110,11 +112,11 @@ def _in_list(text: str, part: Part, kept: Sequence[Part]) -> bool:
 
 def _stands_alone(text: str, part: Part) -> bool:
     """A bare number that is the whole message, or stands where a home is named: 我家1504, 501不热."""
-    if len(part.value) < 3 or not part.value[:3].isdigit():
+    if re.fullmatch(r"20[0-3]\d", part.value) or len(part.value) < 3 or not part.value[:3].isdigit():
         return False
     before, after = text[: part.start], text[part.end :]
     if _ALONE.fullmatch(before) and re.fullmatch(r"[\s号室户的。.!！~]*", after):
         return True
     plausible = int(re.sub(r"\D", "", part.value)) % 100 in range(1, 41)
-    opened = _NUMBER_BEFORE.search(before[-8:]) is not None
+    opened = _NUMBER_BEFORE.search(before[-12:]) is not None
     return plausible and opened and _NUMBER_AFTER.match(after) is not None

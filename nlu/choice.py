@@ -16,10 +16,9 @@ _SLIP = re.compile(
 _MOVED = re.compile(r"搬到|搬去|搬来|搬进|挪到|换到|转到|移到|搬家|现在住|现住|如今住")
 _OTHER = re.compile(r"楼上|楼下|隔壁|对门|对面|邻居|妈|爸|父母|老家|婆|公公|岳|朋友|亲戚|同事|奶奶|爷爷|姥|外婆|另一|人家|别人")
 _FAULT = re.compile(r"漏|滴|渗|爆|喷|冰|凉|冷|没暖|没热|冇|不来|不暖|停|坏|滋|淌|跑水|不太热|不够|温吞")
-_FINE = re.compile(r"(?<!不)(?<!没)(?:正常|[东西]?热的|是热|热嘞|^[都也]?有(?=[暖热,，]|$)|也有(?!人)|热乎|烫|很热|都热|可热|挺热|热着|热得|热嘞|暖和|没事|不漏|没漏|没问题|好好的|好着|有暖气|来暖了|不是我家)")
+_FINE = re.compile(r"(?<!不)(?<!没)(?:正常|^热(?=$|[,，。的得着])|[东西]?热的|是热|热嘞|^[都也]?有(?=[暖热,，]|$)|也有(?!人)|都?说热|热乎|烫|很热|都热|可热|挺热|热着|热得|热嘞|暖和|没事|不漏|没漏|没问题|好好的|好着|有暖气|来暖了|不是我家)")
 _LEAK = re.compile(r"漏|滴|渗|爆|喷|滋|淌|跑水")
-_MINE = re.compile(r"(?:我|俺|咱|我们|我家|俺家|偏偏|就|只有|唯独)(?:们)?家?(?:这|是)?$")
-_NEIGHBOUR = re.compile(r"(?:楼上|楼下|对门|隔壁|邻居|对面)(?:家|的|是)?$")
+_NEIGHBOUR = re.compile(r"(?:对过|楼上|楼下|对门|隔壁|邻居|对面)(?:家|的|是)?$")
 _VICTIM = re.compile(r"(?:漏|淹|流|渗|滴|灌|泡|洇|浸)(?:到|了|透|进)?(?:我|俺)?(?:们)?(?:家|楼下)?(?:了)?[,，]?(?:我是|我住|我家|我家是|我在)?[,，]? ?$")
 
 
@@ -89,10 +88,9 @@ def _with_fault(text: str, parts: list[Part]) -> list[Part]:
     fine = [_FINE.search(tail) is not None and not _FAULT.search(tail) for tail in after]
     if any(fine) and not all(fine):
         return _drop(parts, [group for group, good in zip(groups, fine, strict=True) if good])
-    mine = [_MINE.search(text[: group[0].start][-5:]) is not None for group in groups]
     theirs = [_NEIGHBOUR.search(text[: group[0].start][-5:]) is not None for group in groups]
     leaking = [_LEAK.search(tail) is not None for tail in after]
-    if any(mine) and any(theirs) and not any(leaking):
+    if any(theirs) and not all(theirs) and not any(leaking):
         return _drop(parts, [group for group, other in zip(groups, theirs, strict=True) if other])
     victims = [_VICTIM.search(text[: group[0].start][-12:]) is not None for group in groups]
     if any(victims) and not all(victims):

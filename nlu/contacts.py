@@ -15,7 +15,7 @@ _LOCAL = re.compile(r"(?:电话|座机|号码|联系方式|固话)(?:号?码?)?(
 _HAN_MOBILE = re.compile(r"(?P<n>[一幺][三四五六七八九][零一二三四五六七八九幺]{9})")
 _HAN = str.maketrans("零一二三四五六七八九幺", "01234567891")
 # A number the company or the city gives out is not the resident's.
-_SERVICE = re.compile(r"热线|客服(?:电话|热线)|服务电话|报修电话|投诉电话|燃气公司|热力公司|拨打|打了?$|打过(?!来)|打这个|你们(?:的)?电话|恁们?(?:嘞|的)?电话|公司电话|物业电话|值班电话|打不通|官方|骗子|那个号|这个号码打|[找打加]我?微信")
+_SERVICE = re.compile(r"热线|客服(?:电话|热线)|服务电话|报修电话|投诉电话|燃气公司|热力公司|拨打|打过(?!来)|你们(?:的)?电话|恁们?(?:嘞|的)?电话|公司电话|物业电话|值班电话|打不通|官方|骗子|那个号|这个号码打|[找打加]我?微信")
 _OWN = re.compile(r"我的?(?:手机|电话|号码|联系)|联系我|打我|回我|给我打|本人|手机号?|联系电话|联系方式|我电话|请拨打?我?|找我|留个?电话|可以?打")
 _KNOWN_SERVICE = {"037168890222", "037166681583", "037112345", "037156552010"}
 _TICKET = re.compile(r"(?:工单|单号|编号|受理|报修单|订单|快递|流水)(?:号码?)?(?:是|为|:|：)? ?[A-Za-z]?$")
@@ -74,6 +74,8 @@ def _is_own(text: str, start: int, digits: str) -> bool:
     before = text[max(0, start - 14) : start]
     if digits in _KNOWN_SERVICE or _TICKET.search(before):
         return False
+    if digits.startswith("1"):
+        return not re.search(r"骗|冒充|自称", before)
     own = max((match.end() for match in _OWN.finditer(before)), default=-1)
     service = max((match.end() for match in _SERVICE.finditer(before)), default=-1)
     return service <= own

@@ -28,8 +28,6 @@ def server_environment(**extra: str) -> dict[str, str]:
     return {
         **kept,
         "PYTHONPATH": str(ROOT),
-        # Its libraries warn of their own age before any code of ours can silence them.
-        "PYTHONWARNINGS": "ignore",
         # Sentences are short: more threads than one make a parse slower, and training runs one fit after the other.
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",

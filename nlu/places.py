@@ -12,7 +12,7 @@ from nlu.address_forms import Part, scan
 from nlu.addresses import resolve
 from nlu.choice import choose
 from nlu.community_forms import Span, find_unknown
-from nlu.gazetteer import Building, Candidate, Community, Gazetteer, canonical_phase
+from nlu.gazetteer import Building, Candidate, Community, Gazetteer
 from nlu.normalise import normalise
 
 __all__ = [
@@ -52,8 +52,8 @@ _DISTRICTS = {
 _DISTRICT = re.compile(
     r"管城回族区|航空港区|郑东新区|高新技术开发区|经济技术开发区|高新开发区|经济开发区|高新区|经开区|金水区|二七区|中原区|管城区|惠济区|上街区"
     r"|港区|(?<![\u4e00-\u9fffA-Za-z\d])东区|(?<=[在住是们])东区|东区(?=[^\d,，。 ]{2,8}(?:\d|小区|花园|家园))"
-    r"|(?:中牟|巩义|荥阳|新密|新郑|登封)[县市]?(?!路|街)"
-    r"|(?:金水|二七|惠济|管城|经开|高新|郑东|航空港|上街|中原)(?!路|东路|西路|街|大|第|广场|万达|塔|热|环保|公园|实验|区|新区|河|花园|家园|小区|[东西南北]|供热|乱|卖|买|去|吃|逛|上|技术|福塔|银行)"
+    r"|郑东(?!新区|路)|(?:中牟|巩义|荥阳|新密|新郑|登封)[县市]?(?!路|街)"
+    r"|(?:金水|二七|惠济|管城|(?<!已)(?<!曾)经开(?!始|阀|栓)|高新|航空港|上街|中原)(?!路|东路|西路|街|大(?!学[路南北中])|第|广场|万达|塔|热|环保|公园|实验|区|新区|河|花园|家园|小区|[东西南北]|供热|乱|卖|买|去|吃|逛|上|技术|福塔|银行)"
 )
 _NOT_BEFORE = re.compile(r"[路街城门省]$")
 
@@ -108,7 +108,8 @@ def _communities(text: str, scanned: Sequence[Part], gazetteer: Gazetteer | None
         if not part.weak and part.kind != "floor":
             blocked[part.start : part.end] = b"\x01" * (part.end - part.start)
     anchors = [part.start for part in scanned if part.kind in ("building", "unit")]
-    unknown = find_unknown(text, anchors, blocked)
+    doors = [part.start for part in scanned if part.kind == "room" and not part.weak]
+    unknown = find_unknown(text, anchors, doors, blocked)
     listed = [item for item in known if not any(_swallows(text, span, item) for span in unknown)]
     by_form = [span for span in unknown if all(_apart(span, item) for item in listed)]
     found = [Part("community", item.value, item.start, item.end) for item in listed]
@@ -117,9 +118,8 @@ def _communities(text: str, scanned: Sequence[Part], gazetteer: Gazetteer | None
 
 
 def name_of(span: str) -> str:
-    """The value of an estate that no list knows: its span without blanks, yard numbers in digits."""
-    name = span.replace(" ", "")
-    return re.sub("[零一二三四五六七八九十百]{1,4}(?=号院|号大院)", lambda match: canonical_phase(match[0] + "号院")[:-2], name)
+    """The value of an estate that no list knows: its span without blanks."""
+    return span.replace(" ", "")
 
 
 def _apart(span: Span, item: Candidate) -> bool:

@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import FrameType
 
 from nlu.environment import ROOT, server_environment, server_python
@@ -61,7 +60,7 @@ class Supervisor:
         self._shelf = shelf
         self._token = token
         self._processes = processes
-        self._children: list[Child] = []
+        self.children: list[Child] = []
         self._stop = threading.Event()
         self._seen = -1.0
         self._listener = socket.create_server((host, port), backlog=256)
@@ -73,7 +72,7 @@ class Supervisor:
         if model is None:
             raise NoModel(f"No model is live in {self._shelf.folder}: run `heatline nlu train`.")
         self._seen = self._shelf.changed_at()
-        self._children = self._start_children(model)
+        self.children = self._start_children(model)
         log.info("NLU server ready at %s with %s", self.address, model.name)
 
     def run(self) -> None:
@@ -82,7 +81,7 @@ class Supervisor:
             while not self._stop.wait(_LOOK):
                 self.look()
         finally:
-            self._end(self._children)
+            self._end(self.children)
             self._listener.close()
 
     def look(self) -> None:
@@ -90,7 +89,7 @@ class Supervisor:
         if self._shelf.changed_at() != self._seen:
             self._seen = self._shelf.changed_at()
             self._follow()
-        for child in [child for child in self._children if not child.alive]:
+        for child in [child for child in self.children if not child.alive]:
             self._replace(child)
 
     def reload(self) -> None:
@@ -104,14 +103,14 @@ class Supervisor:
     def _follow(self) -> None:
         """Start the promoted model, and only when it is warm end the old processes; if it fails, keep the old."""
         model = self._shelf.live()
-        if model is None or all(child.model.name == model.name for child in self._children):
+        if model is None or all(child.model.name == model.name for child in self.children):
             return
         try:
             fresh = self._start_children(model)
         except DidNotStart as error:
             log.error("The promoted model was not taken over: %s", error)
             return
-        old, self._children = self._children, fresh
+        old, self.children = self.children, fresh
         self._end(old)
         log.info("Now serving %s", model.name)
 
@@ -120,19 +119,19 @@ class Supervisor:
             return
         log.warning("A serving process ended with code %s; starting another", dead.process.returncode)
         try:
-            self._children.extend(self._wait_ready([self._spawn(dead.model)]))
+            self.children.extend(self._wait_ready([self._spawn(dead.model)]))
         except DidNotStart as error:
             log.error("%s", error)
             dead.born = time.monotonic()
             return
-        self._children.remove(dead)
+        self.children.remove(dead)
 
     def _start_children(self, model: Model) -> list[Child]:
         return self._wait_ready([self._spawn(model) for _ in range(self._processes)])
 
     def _spawn(self, model: Model) -> Child:
         descriptor = self._listener.fileno()
-        command = [str(server_python()), "-m", "nlu.server.serve", "--model", str(model.path.resolve())]
+        command = [str(server_python()), "-m", "nlu.server.serve", "--model", str(model.path.absolute())]
         process = subprocess.Popen(
             [*command, "--socket", str(descriptor)],
             pass_fds=[descriptor],

@@ -1,9 +1,20 @@
-"""What a failed HTTP request says about whether the provider may have taken it."""
+"""HTTP to providers: sessions, and what a failed request says about whether the provider may have taken it."""
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import requests
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def session_for(base: str) -> requests.Session:
+    """A session for calls to `base`. A stand-in on this machine is never asked through a configured proxy."""
+    session = requests.Session()
+    session.trust_env = urlsplit(base).hostname not in LOOPBACK
+    return session
 
 
 def never_left(error: requests.RequestException) -> bool:

@@ -38,7 +38,7 @@ from bot.channels import (
     Sent,
     Unknown,
 )
-from bot.channels.network import never_left
+from bot.channels.network import never_left, session_for
 from bot.channels.wording import ELLIPSIS, clean, split_characters
 from bot.database import Database
 from bot.settings import Settings, SettingsError
@@ -303,11 +303,10 @@ def _send_error(code: int, status: int) -> SendError:
 class _Http(TwilioHttpClient):  # type: ignore[misc]
     """twilio's HTTP client with a timeout, a replaceable base address and a silent log."""
 
-    def __init__(self, base: str, timeout: float = TIMEOUT, http: requests.Session | None = None) -> None:
-        super().__init__(timeout=timeout, logger=_silent)
+    def __init__(self, base: str, http: requests.Session) -> None:
+        super().__init__(timeout=TIMEOUT, logger=_silent)
         self._base = base.rstrip("/")
-        if http is not None:
-            self.session = http
+        self.session = http
 
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> TwilioResponse:
         return super().request(method, url.replace(API, self._base, 1), *args, **kwargs)
@@ -325,6 +324,6 @@ def create(settings: Settings, database: Database, http: requests.Session | None
     client = Client(
         settings.twilio_account_sid,
         settings.twilio_auth_token,
-        http_client=_Http(settings.twilio_api, http=http),
+        http_client=_Http(settings.twilio_api, http or session_for(settings.twilio_api)),
     )
     return Twilio(settings, client)

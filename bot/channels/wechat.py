@@ -30,6 +30,7 @@ from bot.channels import (
     Sent,
     Unknown,
 )
+from bot.channels.network import session_for
 from bot.channels.wechat_client import CredentialStore, StableWeChatClient, WeChatRefused, WeChatUnreachable
 from bot.channels.wechat_push import parse_xml, translate, word
 from bot.channels.wording import clean, fit, split_bytes
@@ -257,6 +258,6 @@ def create(settings: Settings, database: Database, http: requests.Session | None
         settings.wechat_secret,
         CredentialStore(database),
         base=settings.wechat_api,
-        http=http,
+        http=http or session_for(settings.wechat_api),
     )
     return WeChat(settings, client)

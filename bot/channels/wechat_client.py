@@ -79,7 +79,7 @@ class CredentialStore(SessionStorage):  # type: ignore[misc]
 class StableWeChatClient(WeChatClient):  # type: ignore[misc]
     """wechatpy's client on stable_token. Every call raises WeChatRefused or WeChatUnreachable, nothing else.
 
-    `http` replaces the network in tests: a requests.Session with an adapter for the base address.
+    `base` is the API's address, `http` the session that calls it (tests mount an adapter on it).
     """
 
     def __init__(
@@ -87,15 +87,14 @@ class StableWeChatClient(WeChatClient):  # type: ignore[misc]
         appid: str,
         secret: str,
         store: SessionStorage,
-        base: str = "https://api.weixin.qq.com",
+        base: str,
+        http: requests.Session,
         timeout: float = TIMEOUT,
-        http: requests.Session | None = None,
     ) -> None:
         super().__init__(appid, secret, session=store, timeout=timeout, auto_retry=False)
         self._base = base.rstrip("/")
         self.API_BASE_URL = f"{self._base}/cgi-bin/"
-        if http is not None:
-            self._http = http
+        self._http = http
 
     @property
     def access_token(self) -> str:

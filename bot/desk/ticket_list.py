@@ -11,6 +11,7 @@ from bot import clock, staff
 from bot.desk import search
 from bot.desk.pages import blueprint, me, page, page_number, permit, services, within_reach
 from bot.models import Community, Team
+from bot.texts import address_line
 from nlu.types import INTENTS
 
 MAX_SUGGESTIONS = 400  # communities offered while typing; with more the field is a plain one
@@ -34,6 +35,7 @@ def tickets() -> str | Response:
             filters=filters,
             found=found,
             groups=search.GROUPS,
+            address=address_line,
             page=number,
             kinds=[intent for intent in INTENTS if intent in services().rules.current().tickets["faults"]],
             teams=session.scalars(select(Team).order_by(Team.name)).all() if staff.sees_all(me()) else [],

@@ -35,8 +35,8 @@ def main() -> None:
     _die_with_parent()
     os.environ["RASA_TELEMETRY_ENABLED"] = "false"
     _keep_texts_out_of_logs()
-    # Rasa and its libraries warn of their own age at every start; operators can do nothing about it.
-    warnings.simplefilter("ignore")
+    # Rasa and its libraries warn of their own age at every start, whatever filters say; nobody here can act on it.
+    warnings.showwarning = lambda *args, **kwargs: None
     hollow.install()
     serve(arguments.model, socket.socket(fileno=arguments.socket), os.environ.pop("HEATLINE_NLU_TOKEN", ""))
 
@@ -62,6 +62,7 @@ def _keep_texts_out_of_logs() -> None:
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     logging.basicConfig(level=logging.WARNING)
+    logging.getLogger("sanic.root").setLevel(logging.WARNING)
 
 
 def _name_the_model(app: Sanic, name: str) -> None:

@@ -23,7 +23,7 @@ def main() -> None:
     os.environ["RASA_TELEMETRY_ENABLED"] = "false"
     # Rasa caches what each step produced, ten thousand messages with their features; we always train anew.
     os.environ["RASA_MAX_CACHE_SIZE"] = "0"
-    warnings.simplefilter("ignore")
+    warnings.showwarning = lambda *args, **kwargs: None
     report(0.0, "starting Rasa")
     hollow.install()
     with tempfile.TemporaryDirectory(prefix="heatline-train-") as work:

@@ -1,0 +1,83 @@
+/* Niceties; every page works without them. The list keeps itself fresh, a form is sent once, reviews take keys. */
+"use strict";
+
+/* A form that was sent is not sent again by a second click. */
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("[data-once]")) return;
+  if (event.target.dataset.sent) event.preventDefault();
+  event.target.dataset.sent = "1";
+  setTimeout(() => delete event.target.dataset.sent, 8000);
+});
+
+/* The ticket list: fetched again while the page is in view, and swapped in unless somebody is in the middle of it. */
+const fresh = document.querySelector("[data-refresh]");
+if (fresh) {
+  const busy = () => {
+    const live = document.getElementById("live");
+    return live.contains(document.activeElement) || !getSelection().isCollapsed;
+  };
+  const ids = (root) => new Set([...root.querySelectorAll("#live tr[id]")].map((row) => row.id));
+
+  const refresh = async () => {
+    if (document.hidden) return;
+    const response = await fetch(location.href, { credentials: "same-origin" });
+    if (!response.ok || response.redirected) {
+      fresh.textContent = "登录已过期，请刷新页面重新登录。";
+      clearInterval(timer);
+      return;
+    }
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    const before = ids(document);
+    const added = [...ids(page)].filter((id) => !before.has(id));
+    for (const id of ["menu", "groups"]) {
+      const part = document.getElementById(id);
+      if (!part.contains(document.activeElement)) part.replaceWith(page.getElementById(id));
+    }
+    if (busy()) {
+      if (added.length) fresh.textContent = `列表有更新（${added.length} 张），离开列表后自动显示。`;
+      return;
+    }
+    document.getElementById("live").replaceWith(page.getElementById("live"));
+    for (const id of added) document.getElementById(id).classList.add("new");
+    fresh.textContent = added.length ? `新到 ${added.length} 张工单。` : "";
+  };
+
+  const timer = setInterval(() => {
+    refresh().catch(() => { fresh.textContent = "连不上服务器，列表可能不是最新的。"; });
+  }, Number(fresh.dataset.refresh) * 1000);
+}
+
+/* Conversations open at the message in question, else at their end. */
+for (const talk of document.querySelectorAll(".talk")) {
+  const focus = talk.querySelector(".focus");
+  talk.scrollTop = focus ? focus.offsetTop - talk.offsetTop - talk.clientHeight / 3 : talk.scrollHeight;
+  if (talk.scrollHeight > talk.clientHeight) talk.tabIndex = 0;
+}
+
+/* Reviews: one key decides, Shift and a key ticks "also". The switch turns keys off (WCAG 2.1.4) and is remembered. */
+const judge = document.getElementById("judge");
+const keysOn = document.getElementById("keys-on");
+if (keysOn) {
+  keysOn.checked = localStorage.getItem("heatline-keys") !== "off";
+  document.querySelector(".keys-switch").hidden = false;
+  keysOn.addEventListener("change", () => localStorage.setItem("heatline-keys", keysOn.checked ? "on" : "off"));
+  const hint = document.querySelector(".keys-hint");
+  if (hint) hint.hidden = false;
+
+  let pressed = false;
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.matches("input:not([type=checkbox]), textarea, select");
+    if (!keysOn.checked || typing || pressed || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+    const key = event.code.replace(/^(Key|Digit|Numpad)/, "");
+    const target = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
+    if (!target) return;
+    event.preventDefault();
+    const also = judge && event.shiftKey && judge.querySelector(`[name=also][value="${target.value}"]`);
+    if (event.shiftKey) {
+      if (also) { also.closest("details").open = true; also.checked = !also.checked; }
+      return;
+    }
+    pressed = true;
+    target.click();
+  });
+}
