@@ -64,7 +64,7 @@ $(UV):
 	@PYTHON="$(PYTHON)" scripts/preflight setup
 	@echo "Fetching uv $(UV_VERSION), which installs the rest …"
 	@rm -rf .tools/uv-*
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-input --target $(@D)/.. uv==$(UV_VERSION)
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-input --target $(@D)/.. uv==$(UV_VERSION)
 	@touch $@
 
 .venv/.synced: uv.lock pyproject.toml | $(UV)

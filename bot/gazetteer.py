@@ -163,7 +163,7 @@ def _upsert(session: Session, model: type[Base], where: dict[str, Any], values: 
 
 
 def _ids(session: Session, model: type[Team] | type[Station] | type[Community]) -> dict[str, int]:
-    return dict(session.execute(select(model.code, model.id)).tuples().all())
+    return {row.code: row.id for row in session.execute(select(model.code, model.id))}
 
 
 def _import_teams(session: Session, rows: list[dict[str, str]], progress: Callable[[int], None]) -> None:

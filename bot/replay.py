@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -77,19 +77,30 @@ class Replayer:
         self.standins: StandIns = app.extensions["standins"]
         self._passive: PassiveMarker = app.extensions["heatline_passive"]
         self._serial = 0
+        self._clock = clock.VirtualClock(START)
 
     def play(self, dialogue: Dialogue) -> dict[str, Any]:
         """Play one dialogue; returns what happened, in the form of the output lines."""
-        virtual = clock.VirtualClock(START)
-        clock.use(virtual)
+        self.begin()
+        replies = [self.turn(dialogue, turn) for turn in dialogue.turns]
+        return {"id": dialogue.id, "replies": replies, **self.state()}
+
+    def begin(self) -> None:
+        """Forget everything and everyone, and set the clock to START."""
+        self._clock = clock.VirtualClock(START)
+        clock.use(self._clock)
         self.standins.reset()
         self._empty()
-        replies = []
-        for turn in dialogue.turns:
-            speaker = self._speaker(dialogue, turn.get("from") or "")
-            replies.append(self.say(speaker, turn["say"]))
-            virtual.advance(TURN)
-        return {"id": dialogue.id, "replies": replies, **self._state()}
+
+    def turn(self, dialogue: Dialogue, turn: Mapping[str, Any]) -> list[str]:
+        """One turn of a dialogue, a minute after the last; returns what its speaker then hears."""
+        heard = self.say(self._speaker(dialogue, turn.get("from") or ""), turn["say"])
+        self._clock.advance(TURN)
+        return heard
+
+    def later(self, dialogue: Dialogue, turn: Mapping[str, Any]) -> list[str]:
+        """What the speaker of a turn has received since."""
+        return self._fresh(self._speaker(dialogue, turn.get("from") or ""))
 
     def _speaker(self, dialogue: Dialogue, name: str) -> Speaker:
         if name not in dialogue.speakers:
@@ -110,6 +121,9 @@ class Replayer:
             self.standins.twilio.send_sms(speaker.address, text)
         self._passive.flush()  # before the clock moves on, or their leases would seem to have run out
         worker.drain(self.services)
+        return self._fresh(speaker)
+
+    def _fresh(self, speaker: Speaker) -> list[str]:
         heard = self.standins.heard(speaker.medium, speaker.address)
         fresh, speaker.read = heard[speaker.read :], len(heard)
         return fresh
@@ -120,7 +134,8 @@ class Replayer:
                 if table not in _KEPT and table.name != "staff":
                     session.execute(delete(table))
 
-    def _state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
+        """The tickets in opening order, and whether a person was called in or someone unsubscribed."""
         with self.services.database.reading() as session:
             rows = session.scalars(select(Ticket).order_by(Ticket.id)).all()
             return {
@@ -147,20 +162,28 @@ def _ticket(row: Ticket) -> dict[str, Any]:
 
 
 @contextmanager
-def replayer(settings: Settings) -> Iterator[Replayer]:
-    """A running service for replays: a database of its own, a web server on a free port of this machine, stand-ins."""
+def replayer(settings: Settings, database_url: str | None = None) -> Iterator[Replayer]:
+    """A running service for replays: a web server on a free port of this machine, stand-ins, a database of its own.
+
+    `database_url` names an empty database that replays may fill and empty; without one it is SQLite in a temporary
+    folder.
+    """
     from bot import schema
 
     with tempfile.TemporaryDirectory(prefix="heatline-replay-") as folder:
         fresh = replace(
-            settings, demo="1", host="127.0.0.1", port=free_port(), database_url=f"sqlite:///{folder}/replay.db"
+            settings,
+            demo="1",
+            host="127.0.0.1",
+            port=free_port(),
+            database_url=database_url or f"sqlite:///{folder}/replay.db",
         )
         fresh = demo_settings(fresh)
         schema.upgrade(fresh)
         services = service_factory.create(fresh)
         server = start_web(services)
         try:
-            yield Replayer(services, server.application)
+            yield Replayer(services, server.app)
         finally:
             clock.use(None)
             server.close()

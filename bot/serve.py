@@ -11,12 +11,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import FrameType
-from typing import Any
 
 import requests
-import waitress
+from flask import Flask
+from waitress.server import BaseWSGIServer, MultiSocketServer, create_server
 
 from bot import services as service_factory
 from bot.app import create_app
@@ -107,11 +107,25 @@ def serve(settings: Settings, announce: Callable[[], None]) -> None:
             nlu.end()
 
 
-def start_web(services: Services) -> Any:
-    """A web server in threads of this process; returns it, listening."""
+@dataclass(frozen=True)
+class WebServer:
+    """A listening web server in threads of this process, and the application that it serves."""
+
+    app: Flask
+    server: BaseWSGIServer | MultiSocketServer
+
+    def close(self) -> None:
+        """Finish what is being answered and take no more requests."""
+        self.server.task_dispatcher.shutdown()
+        self.server.close()
+
+
+def start_web(services: Services) -> WebServer:
+    """Start the web server of a process; it listens when this returns."""
     settings = services.settings
-    server = waitress.create_server(
-        create_app(services),
+    app = create_app(services)
+    server = create_server(
+        app,
         host=settings.host,
         port=int(settings.port),
         threads=int(settings.web_threads),
@@ -119,8 +133,15 @@ def start_web(services: Services) -> Any:
         ident=None,
         clear_untrusted_proxy_headers=True,
     )
-    threading.Thread(target=server.run, name="web", daemon=True).start()
-    return server
+    threading.Thread(target=_run, args=(server,), name="web", daemon=True).start()
+    return WebServer(app, server)
+
+
+def _run(server: BaseWSGIServer | MultiSocketServer) -> None:
+    try:
+        server.run()
+    except OSError:
+        log.debug("The web server's socket was closed.")  # how waitress notices that it is to stop
 
 
 def stop_on_signals() -> threading.Event:
@@ -153,6 +174,7 @@ def start_nlu(settings: Settings) -> subprocess.Popen[bytes]:
 def run_web(settings: Settings) -> None:
     """`heatline web`: the web server alone; refuses SQLite, which one process must own."""
     _refuse_sqlite(settings, "web")
+    settings = demo_settings(settings) if settings.is_demo else settings
     check_port(settings.host, int(settings.port))
     stop = stop_on_signals()
     server = start_web(service_factory.create(settings))
@@ -164,6 +186,7 @@ def run_web(settings: Settings) -> None:
 def run_worker(settings: Settings) -> None:
     """`heatline worker`: the worker alone; refuses SQLite, which one process must own."""
     _refuse_sqlite(settings, "worker")
+    settings = demo_settings(settings) if settings.is_demo else settings
     stop = stop_on_signals()
     worker = Worker(service_factory.create(settings), int(settings.worker_threads))
     worker.start()

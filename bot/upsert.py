@@ -14,7 +14,9 @@ from bot.models import Base
 def insert_ignoring(session: Session, model: type[Base], rows: Sequence[dict[str, Any]], unique: Sequence[str]) -> int:
     """Insert rows unless one with the same unique columns exists; returns how many were inserted."""
     statement = _insert(session, model).values(list(rows)).on_conflict_do_nothing(index_elements=list(unique))
-    return int(session.execute(statement).rowcount)  # type: ignore[attr-defined]
+    # SQLAlchemy keeps an INSERT's row count only when asked to; psycopg's would be -1, which reads as "inserted".
+    result = session.execute(statement, execution_options={"preserve_rowcount": True})
+    return int(result.rowcount)  # type: ignore[attr-defined]
 
 
 def insert_new(session: Session, model: type[Base], row: dict[str, Any], unique: Sequence[str]) -> int | None:

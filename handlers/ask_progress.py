@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from handlers.dialogue.answers import pending_question
 from handlers.dialogue.choose import meant, open_tickets, settled
 from handlers.dialogue.types import Outcome, Reply, TicketView, Turn
 from handlers.dialogue.wording import problem, state
@@ -28,7 +29,7 @@ def _tell(turn: Turn, lines: list[Reply], number: str | None) -> Outcome:
     conversation = turn.conversation
     if number and conversation.case is None:
         conversation = settled(conversation, ticket=number)
-    return Outcome(tuple(lines), conversation)
+    return Outcome((*lines, *pending_question(turn)), conversation)
 
 
 def _line(ticket: TicketView) -> Reply:

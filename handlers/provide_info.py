@@ -7,8 +7,9 @@ from dataclasses import replace
 from handlers.dialogue import collect
 from handlers.dialogue.choose import open_tickets, settled
 from handlers.dialogue.collect import numbered
-from handlers.dialogue.facts import add_to, address_in, case_from, means_same_home, merge
+from handlers.dialogue.facts import add_to, address_in, case_from, means_same_home, merge, plain_answer
 from handlers.dialogue.types import (
+    Address,
     BindHome,
     Case,
     Conversation,
@@ -23,6 +24,7 @@ from handlers.dialogue.types import (
 from handlers.dialogue.wording import MEANINGS, address_line
 
 STANDARD = 18.0  # ℃: Henan's rule for bedrooms and living rooms (河南省集中供热管理试行办法, art. 26)
+SHORTEST_ROOM = 3  # digits: 7 alone may be a building, a unit or a choice
 COLD_AS_OFF = 12.0  # ℃: under this a bare reading is no heat at all (annotation guide, rule 4)
 
 
@@ -52,6 +54,8 @@ def _ticket(turn: Turn) -> TicketView | None:
 
 def _edit(turn: Turn, ticket: TicketView) -> Outcome:
     said = case_from(turn, ticket.intent, ())
+    if not said.address and (number := plain_answer(turn.text, "room")) and len(number) >= SHORTEST_ROOM:
+        said = replace(said, address=Address(room=number))  # 是705, after 哪里不对
     address = merge(ticket.address, said.address)
     changed = address if said.address and address != ticket.address else None
     change = EditTicket(

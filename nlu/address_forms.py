@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from nlu.numerals import PINYIN_DIGITS, digits_of, to_int
-
-# `weak` parts count only beside a surer one; `floor` links what stands around it and is no entity itself.
-KINDS = ("community", "building", "unit", "room", "floor")
+from nlu.words import alternatives
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One piece of an address in normalised text; `weak` says that the form alone does not prove it."""
+    """One piece of an address in normalised text: a district, community, building, unit, room or floor.
+
+    `weak` says that the form alone does not prove it; a floor links its neighbours and is no entity.
+    """
 
     kind: str
     value: str
@@ -31,10 +32,7 @@ _NUM3 = rf"(?:{_DIGITS}{{1,3}}|(?<![{_HAN}几])[{_HAN}]{{1,5}})"
 _S = r"[ ]{0,2}"
 _SIDE = r"(?:东南|东北|西南|西北|[东西南北中左右])"
 # A number before one of these counts something else than a door.
-_NO_ROOM = (
-    r"(?!\d|\.\d|:\d\d(?!\.)| ?(?:度|℃|°|元|块|年|平|米|天|点|分(?![户水集])|小时|多(?!少)|个|人|毫|瓦|w|kw|斤|次|%|万|千|百|c(?![a-z])|mm|㎡"
-    r"|m2|月(?![嫂子])|日(?!报)|岁|几|条|兆|公斤|公里|克|升|吨|页|户(?:人|居民|业主|都|没)|期|路公交))"
-)
+_NO_ROOM = alternatives("forms", "no_room")
 _DASH = r"(?: ?(?:-{1,2}|[/_~杠]|之) ?)"
 _DOT = r"(?:\.|[,，、]|" + _DASH + ")"
 
@@ -44,38 +42,53 @@ _COMPACT3 = re.compile(
     rf"(?P<umark>单元|门)?(?P<d2>{_DOT})(?P<r>\d{{1,4}}[A-Za-z]?|[{_HAN}]{{3,4}})(?![\d\-]){_NO_ROOM}",
 )
 _COMPACT2 = re.compile(
-    rf"(?<![\dA-Za-z\-.])(?<!\d:)(?P<b>[A-Za-z]\d{{0,2}}|\d{{1,2}}[A-Za-z]?|[{_HAN}]{{1,3}})(?P<mark>号楼|栋|幢|#楼?|座)?"
-    rf"{_DASH}(?P<r>[A-Za-z]?\d{{3,4}}[A-Za-z]?)(?![\d\-.]){_NO_ROOM}",
+    rf"(?<![\dA-Za-z\-.])(?<!\d:)(?P<b>[A-Za-z]\d{{0,2}}|\d{{1,2}}[A-Za-z]?|[{_HAN}]{{1,3}})"
+    rf"(?P<mark>号楼|栋|幢|#楼?|座)?{_DASH}(?P<r>[A-Za-z]?\d{{3,4}}[A-Za-z]?)(?![\d\-.]){_NO_ROOM}",
 )
-_BLANK3 = re.compile(rf"(?<![\d.:\-] )(?<![\d.:\-])(?P<b>\d{{1,2}}) +(?P<u>\d{{1,2}}) +(?P<r>\d{{3,4}})(?!\d){_NO_ROOM}")
+_BLANK3 = re.compile(
+    rf"(?<![\d.:\-] )(?<![\d.:\-])(?P<b>\d{{1,2}}) +(?P<u>\d{{1,2}}) +(?P<r>\d{{3,4}})(?!\d){_NO_ROOM}"
+)
 _BLANK2 = re.compile(rf"(?<![\d.:\-])(?P<b>\d{{1,2}}) +(?P<r>\d{{3,4}})(?!\d){_NO_ROOM}")
-# 6甲1101, 3东502: building, unit, room without a mark between them.
-_BUILDING_UNIT = re.compile(rf"(?<![\dA-Za-z\-.:/])(?P<b>\d{{1,2}})-(?P<u>\d{{1,2}})(?![\d\-./:号月日点])(?! ?(?:倍|折|楼|层)){_NO_ROOM}")
+# 11-1 905, 3号楼5-12: two short numbers, whose neighbours say what they are.
+_BUILDING_UNIT = re.compile(
+    rf"(?<![\dA-Za-z\-.:/])(?P<b>\d{{1,2}})-(?P<u>\d{{1,2}})"
+    rf"(?![\d\-./:号月日点])(?! ?(?:倍|折|楼|层)){_NO_ROOM}"
+)
 # A1709 after a name: tower and room run together.
 _LETTER_ROOM = re.compile(rf"(?<=[\u4e00-\u9fff#])(?P<b>[A-Z])(?P<r>\d{{3,4}})(?![\d\-]){_NO_ROOM}")
-_TIGHT = re.compile(
-    rf"(?<![\d.])(?P<b>\d{{1,2}})(?P<u>[甲乙丙丁东西])(?P<r>\d{{3,4}})(?!\d){_NO_ROOM}"
-)
+# 6甲1101, 3东502: building, unit, room without a mark between them.
+_TIGHT = re.compile(rf"(?<![\d.])(?P<b>\d{{1,2}})(?P<u>[甲乙丙丁东西])(?P<r>\d{{3,4}})(?!\d){_NO_ROOM}")
 _HAOLOU = rf"(?:号楼|号搂|好楼|号喽|号楼?栋|栋(?!梁)|幢|#楼?|座楼?|(?i:{_S}hao{_S}lou|{_S}dong(?![a-z])))"
 _BUILDING = re.compile(
     rf"(?P<n>(?:(?<![A-Za-z])[A-Za-z]-?|[甲乙丙])?{_NUM3}[A-Za-z甲乙丙]?|(?<![A-Za-z])[A-Za-z](?:区|{_S}))"
     rf"(?P<mark>{_S}{_HAOLOU})"
 )
-_LETTER = re.compile(r"(?<![A-Za-z0-9])(?P<n>[A-Za-z]\d{0,2}|\d{1,2}[A-Za-z])(?:座|栋|幢|号楼|楼栋|(?=[一二三四五六七八九十]{1,2}[楼层]))")
+_LETTER = re.compile(
+    r"(?<![A-Za-z0-9])(?P<n>[A-Za-z]\d{0,2}|\d{1,2}[A-Za-z])"
+    r"(?:座|栋|幢|号楼|楼栋|(?=[一二三四五六七八九十]{1,2}[楼层]))"
+)
 _PINYIN_BUILDING = re.compile(rf"(?i:(?<![a-z])(?P<n>{_PINYIN}) ?(?:hao ?lou|dong(?![a-z])))")
-# 3号2单元501: the 楼 is left out, and what follows proves it.
+# 3号2单元501, 东风花园5号302: the 楼 is left out, and what follows proves it.
 _BARE_BUILDING = re.compile(
-    rf"(?<![月路街道巷])(?P<n>{_NUM2}) ?[号#](?=[ ,]?(?:\d{{1,2}}|[一二三四五六七八东西中甲乙]) ?(?:单元|门|-\d{{3}}|楼|层)|(?<=[\u4e00-\u9fff]\d[号#])\d{{3,4}}(?!\d)|(?<=[\u4e00-\u9fff]\d\d[号#])\d{{3,4}}(?!\d))"
+    rf"(?<![月路街道巷])(?P<n>{_NUM2}) ?[号#]"
+    rf"(?=[ ,]?(?:\d{{1,2}}|[一二三四五六七八东西中甲乙]) ?(?:单元|门|-\d{{3}}|楼|层)"
+    rf"|(?<=[\u4e00-\u9fff]\d[号#])\d{{3,4}}(?!\d)|(?<=[\u4e00-\u9fff]\d\d[号#])\d{{3,4}}(?!\d))"
 )
 _UNIT = re.compile(
     rf"(?<![这那每哪同整全])(?P<n>{_NUM2}|(?<![A-Za-z])[A-Da-d]|[东西南北中甲乙丙丁戊])"
     rf"{_S}(?:单元|但元|单原|单员|号?门洞|号?门栋|(?i:dan ?yuan))"
 )
 _PINYIN_UNIT = re.compile(rf"(?i:(?<![a-z])(?P<n>{_PINYIN}) ?dan ?yuan)")
-_ENGLISH_BUILDING = re.compile(r"(?i:(?<![a-z])(?:building|bldg|block|tower)(?: no\.?)? ?(?P<n>\d{1,3}|[a-z](?![a-z])))")
+_ENGLISH_BUILDING = re.compile(
+    r"(?i:(?<![a-z])(?:building|bldg|block|tower)(?: no\.?)? ?(?P<n>\d{1,3}|[a-z](?![a-z])))"
+)
 _ENGLISH_UNIT = re.compile(r"(?i:(?<![a-z])(?:unit|entrance) ?(?P<n>\d{1,2}))(?!\d)")
-_ENGLISH_ROOM = re.compile(r"(?i:(?<![a-z])(?:room|apt\.?|apartment|flat|rm\.?) ?(?P<n>\d{1,4}[a-z]?))(?![\da-z])")
-_GATE = re.compile(rf"(?<![这那每哪同整全])(?P<n>\d{{1,2}}|[一二三四五六东西中]){_S}门(?![口窗锁前外牌缝禁铃岗诊市])")
+_ENGLISH_ROOM = re.compile(
+    r"(?i:(?<![a-z])(?:room|apt\.?|apartment|flat|rm\.?) ?(?P<n>\d{1,4}[a-z]?))(?![\da-z])"
+)
+_GATE = re.compile(
+    rf"(?<![这那每哪同整全])(?P<n>\d{{1,2}}|[一二三四五六东西中]){_S}门(?![口窗锁前外牌缝禁铃岗诊市])"
+)
 _FLOOR = re.compile(
     rf"(?P<n>最?顶|底|负?{_NUM2}){_S}(?:楼(?![上下道梯栋])|层(?!楼?都)|[fF](?![A-Za-z0-9])|(?i:ceng|lou(?![a-z])))"
     rf"(?:(?P<full>{_S}\d{{3,4}}|{_S}[{_HAN}]{{3,4}})(?:室|号房?|房|户)?{_NO_ROOM}"
@@ -85,12 +98,15 @@ _FLOOR = re.compile(
     rf"|(?P<two>{_S}-?0\d(?:室|号|户)?|{_S}零[一二三四五六七八九](?:室|号|户)?|(?:1\d|2\d)(?:室|号|户)){_NO_ROOM})?"
 )
 _ROOM = re.compile(
-    rf"(?P<n>(?<![\d.A-Za-z])[A-Za-z]?\d{{3,4}}[A-Za-z]?|(?<![{_HAN}])[{_HAN}]{{3,4}}) ?(?:号?室|号?房间|号?房(?![产本子费租东贷款价改补租]))"
+    rf"(?P<n>(?<![\d.A-Za-z])[A-Za-z]?\d{{3,4}}[A-Za-z]?|(?<![{_HAN}])[{_HAN}]{{3,4}}) ?"
+    rf"(?:号?室|号?房间|号?房(?![产本子费租东贷款价改补]))"
 )
 _DOOR = re.compile(rf"(?P<n>{_NUM3}) ?号(?![楼院线召码房]|天|早|晚|上|下|开始|到|起|之|以|那天|人)")
 _SIDE_DOOR = re.compile(rf"(?P<n>{_SIDE}[边侧]?户|[东西]门户)")
 _NUMBER = re.compile(rf"(?<![\d.\-A-Za-z])(?<!\d:)(?P<n>\d{{3,4}}[A-Za-z]?)(?![A-Za-z]|-\d){_NO_ROOM}")
-_HAN_NUMBER = re.compile(rf"(?<![{_HAN}几])(?!一二三|二三四|三四五|四五六|五六七)(?P<n>[零一二三四五六七八九两幺]{{3,4}})(?![{_HAN}]){_NO_ROOM}")
+_HAN_NUMBER = re.compile(
+    rf"(?<![{_HAN}几])(?!一二三|二三四|三四五|四五六|五六七)(?P<n>[零一二三四五六七八九两幺]{{3,4}})(?![{_HAN}]){_NO_ROOM}"
+)
 
 
 def _building_name(text: str) -> str:
@@ -171,7 +187,12 @@ def _pinyin(kind: str) -> Callable[[re.Match[str]], list[Part]]:
 
 def _compact3(match: re.Match[str]) -> list[Part]:
     """Three numbers; commas need a real room number, and few digits need an address before them."""
-    if match["d1"].strip() != match["d2"].strip() and {match["d1"].strip(), match["d2"].strip()} & {".", ",", "，", "、"}:
+    if match["d1"].strip() != match["d2"].strip() and {match["d1"].strip(), match["d2"].strip()} & {
+        ".",
+        ",",
+        "，",
+        "、",
+    }:
         return []
     comma = any(mark.strip() in {",", "，", "、"} for mark in (match["d1"], match["d2"]))
     number = to_int(match["r"].rstrip("abcdABCD"))
@@ -197,7 +218,9 @@ def _building(match: re.Match[str]) -> list[Part]:
     counted = counted or (before == "第" and not text[0].isdigit())
     if counted or match.string[: match.start()].endswith("共"):
         return []
-    whole = re.match("楼|例|没|都|全", match.string[match.end() :]) or match.string[: match.start()].endswith(("有", "俺", "我们"))
+    whole = re.match("楼|例|没|都|全", match.string[match.end() :]) or match.string[: match.start()].endswith(
+        ("有", "俺", "我们")
+    )
     if text in {"一栋", "一幢"} and whole:
         return []
     if "#" in match["mark"] and len(re.sub(r"\D", "", match["n"])) >= 3:

@@ -7,22 +7,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nlu.address_forms import Part
+from nlu.words import alternatives, pattern
 
 _RANK = {"community": 0, "building": 1, "unit": 2, "floor": 3, "room": 4}
 # What may stand between two pieces of one address: blanks, marks, emojis, 的.
 _LINK = re.compile(r"[^\w\u4e00-\u9fff]{0,6}(?:的|之|(?:门牌号?|房号|房间号?)是?)?[^\w\u4e00-\u9fff]{0,3}")
 _LIST = re.compile(r"[ ,，、/和跟与及]{0,3}|还有|以及|到|至|~|-")
 _END = r"(?=$|[ ,，。.!！?？;；:：、\n)）])"
-_SYMPTOM = r"(?:的|室|房|号|这|家|户|业主|住户|租户|不|没|冇|暖|地暖|漏|还|冰|凉|冷|温度|室温|屋|已|也|全|都|卧|客|一点|报|水|热|所有|有|那家|实测|家里|片|立管|管|客厅|厨房|办公|空房|进|分水|测|墙|那[张套家户间]|也|长期|最|片|一片|起|上|主|次|阳台|一直|从|又|昨|今|现在)"
+_SYMPTOM = alternatives("doors", "symptom")
 _NUMBER_AFTER = re.compile(rf"(?:{_END}|{_SYMPTOM})")
-_NUMBER_BEFORE = re.compile(
-    r"(?:^|[,，。.!！?？;；:：、\n ]|(?:对|错)[,，]?是|不是[^是]{0,8}是|我家|我是|我住|家住|住在?|门牌号?|房号|房间号?|室号|家是?|我是|家在|楼上|楼下|隔壁|对门|邻居|应该是|把|其中|说|户|下|我们家?|我这|俺这?|我|一套|只有|就|号是|[上下]面|room)$"
-)
+_NUMBER_BEFORE = pattern("doors", "number_before")
 _ALONE = re.compile(r"[\s,，。.!！?？~]*")
 
 
 def resolve(text: str, parts: Sequence[Part], communities: Sequence[Part]) -> list[Part]:
-    """The pieces of addresses in text order: scanned `parts` beside `communities`, weak ones only when proved.
+    """The pieces of addresses in text order, of scanned `parts` and `communities`; weak ones when proved.
 
     Floors stay in the answer (they tell where an address stands); the caller drops them.
     """
@@ -67,7 +66,9 @@ def _linked(text: str, before: Part, after: Part) -> bool:
 
 def _bare(text: str, part: Part) -> bool:
     """A number that only its place in 3#2-501 makes a unit."""
-    return len(part.value) == part.end - part.start <= 2 and text[part.end : part.end + 1] in tuple("-/杠 0123456789")
+    return len(part.value) == part.end - part.start <= 2 and text[part.end : part.end + 1] in tuple(
+        "-/杠 0123456789"
+    )
 
 
 def _floor_and_door(part: Part) -> bool:
@@ -75,7 +76,7 @@ def _floor_and_door(part: Part) -> bool:
 
 
 def _as_building_and_door(text: str, part: Part) -> list[Part]:
-    """花园路59号院6楼10号: directly after the estate the first number is the building, as people there say it."""
+    """花园路59号院6楼10号: right after the estate the first number is the building."""
     middle = part.start + re.search("[楼层]", text[part.start : part.end]).end()  # type: ignore[union-attr]
     building, door = part.value.split("楼")
     return [
@@ -91,13 +92,18 @@ def _proved(text: str, part: Part, linked: Part | None, kept: Sequence[Part], fo
         return _in_list(text, part, kept) or _stands_alone(text, part)
     rises = following is not None and _RANK[following.kind] > _RANK[part.kind]
     if part.kind == "unit":
-        return rises and part.value not in "东西南北中" and following is not None and _linked(text, part, following)
+        return (
+            rises
+            and part.value not in "东西南北中"
+            and following is not None
+            and _linked(text, part, following)
+        )
     # Weak building-and-room pairs (3 1502) are written alone or after the estate, never inside a sentence.
     return part.kind == "building" and rises and _ALONE.fullmatch(text[: part.start]) is not None
 
 
 def _fits(part: Part, linked: Part) -> bool:
-    """Whether a weak part may follow that neighbour: further in, and digits rather than 5号 after an estate."""
+    """Whether a weak part may follow that neighbour: further in, and no 5号 after an estate."""
     if _RANK[linked.kind] >= _RANK[part.kind]:
         return False
     return linked.kind != "community" or part.kind != "room" or len(part.value) >= 3

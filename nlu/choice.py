@@ -6,20 +6,18 @@ import re
 from collections.abc import Sequence
 
 from nlu.address_forms import Part
+from nlu.words import pattern
 
 _RANK = {"community": 0, "building": 1, "unit": 2, "floor": 3, "room": 4}
-_NEGATED = re.compile(r"(?<!是)(?<!要)(?:不是|并非|不在|不住|并不是|莫得|别去|不要去)(?:我?(?:家)?(?:住|在|住在)?|说)? ?$")
-_SLIP = re.compile(
-    r"(?:说|写|打|发|报|填|记|弄|搞|输|按|登记|记录|登)(?:的)?(?:错|岔|串)|错了|不对|更正|纠正|改成|改为|改到|应该是|应为|才对|才是"
-    r"|口误|手误|手滑|哦不|啊不|噢不|呃不|不不|其实是|实际是|实际上是|准确说|确切"
-)
-_MOVED = re.compile(r"搬到|搬去|搬来|搬进|挪到|换到|转到|移到|搬家|现在住|现住|如今住")
-_OTHER = re.compile(r"楼上|楼下|隔壁|对门|对面|邻居|妈|爸|父母|老家|婆|公公|岳|朋友|亲戚|同事|奶奶|爷爷|姥|外婆|另一|人家|别人")
-_FAULT = re.compile(r"漏|滴|渗|爆|喷|冰|凉|冷|没暖|没热|冇|不来|不暖|停|坏|滋|淌|跑水|不太热|不够|温吞")
-_FINE = re.compile(r"(?<!不)(?<!没)(?:正常|^热(?=$|[,，。的得着])|[东西]?热的|是热|热嘞|^[都也]?有(?=[暖热,，]|$)|也有(?!人)|都?说热|热乎|烫|很热|都热|可热|挺热|热着|热得|热嘞|暖和|没事|不漏|没漏|没问题|好好的|好着|有暖气|来暖了|不是我家)")
-_LEAK = re.compile(r"漏|滴|渗|爆|喷|滋|淌|跑水")
-_NEIGHBOUR = re.compile(r"(?:对过|楼上|楼下|对门|隔壁|邻居|对面)(?:家|的|是)?$")
-_VICTIM = re.compile(r"(?:漏|淹|流|渗|滴|灌|泡|洇|浸)(?:到|了|透|进)?(?:我|俺)?(?:们)?(?:家|楼下)?(?:了)?[,，]?(?:我是|我住|我家|我家是|我在)?[,，]? ?$")
+_NEGATED = pattern("choice", "negated")
+_SLIP = pattern("choice", "slip")
+_MOVED = pattern("choice", "moved")
+_OTHER = pattern("choice", "other")
+_FAULT = pattern("choice", "fault")
+_FINE = pattern("choice", "fine")
+_LEAK = pattern("choice", "leak")
+_NEIGHBOUR = pattern("choice", "neighbour")
+_VICTIM = pattern("choice", "victim")
 
 
 def choose(text: str, parts: Sequence[Part]) -> list[Part]:
@@ -39,20 +37,18 @@ def _without_corrected(text: str, parts: Sequence[Part]) -> list[Part]:
             continue
         for later in groups[index + 1 : index + 3]:
             between = text[group[-1].end : later[0].start]
-            if len(between) <= 24 and (_SLIP.search(between) or _moved(text, group, between)):
+            if len(between) <= 24 and (_SLIP.search(between) or _MOVED.search(between)):
                 dropped |= _restated(group, later)
     return [part for part in parts if part.start not in dropped]
 
 
-def _moved(text: str, group: Sequence[Part], between: str) -> bool:
-    return _MOVED.search(between) is not None
-
-
 def _restated(group: Sequence[Part], later: Sequence[Part]) -> set[int]:
-    """The parts of a group that the later one says again; a new estate or building leaves nothing below it."""
+    """Where the parts stand that a later address says again; a new one with a room leaves none below it."""
     top = min(_RANK[part.kind] for part in later)
     kinds = {part.kind for part in later}
-    return {part.start for part in group if part.kind in kinds or (_RANK[part.kind] > top and "room" in kinds)}
+    return {
+        part.start for part in group if part.kind in kinds or (_RANK[part.kind] > top and "room" in kinds)
+    }
 
 
 def _groups(text: str, parts: Sequence[Part]) -> list[list[Part]]:
@@ -75,7 +71,13 @@ def _groups(text: str, parts: Sequence[Part]) -> list[list[Part]]:
 
 
 def _breaks(gap: str) -> bool:
-    return _OTHER.search(gap) is not None or _SLIP.search(gap) is not None or "不是" in gap or "是" in gap[-1:] and "," in gap
+    return (
+        _OTHER.search(gap) is not None
+        or _SLIP.search(gap) is not None
+        or "不是" in gap
+        or "是" in gap[-1:]
+        and "," in gap
+    )
 
 
 def _with_fault(text: str, parts: list[Part]) -> list[Part]:

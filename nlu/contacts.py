@@ -5,25 +5,36 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from nlu.words import alternatives, pattern
+
 _SEP = r"[ \-]{0,2}"
 _D = rf"\d{_SEP}"
 _MOBILE = re.compile(
     rf"(?<![\d\-A-Za-z])(?:\(?(?:\+|00){_SEP}86\)?{_SEP}|86{_SEP}(?=1\d{{10}}))?(?P<n>1{_SEP}[3-9]{_SEP}(?:{_D}){{8}}\d)(?!\d)"
 )
-_AREA = re.compile(rf"(?<![\d\-A-Za-z])(?:\(?(?:\+|00){_SEP}86\)?{_SEP})?(?P<n>\(?0\d{{2,3}}\)?{_SEP}[2-8](?:{_D}){{6,7}}\d?)(?!\d|{_SEP}\d{{3}})")
-_LOCAL = re.compile(r"(?:电话|座机|号码|联系方式|固话)(?:号?码?)?(?:是|:|：)? ?(?P<n>[2-8]\d{3}[ \-]?\d{4}|[2-8]\d{6})(?!\d)")
+_AREA = re.compile(
+    rf"(?<![\d\-A-Za-z])(?:\(?(?:\+|00){_SEP}86\)?{_SEP})?"
+    rf"(?P<n>\(?0\d{{2,3}}\)?{_SEP}[2-8](?:{_D}){{6,7}}\d?)(?!\d|{_SEP}\d{{3}})"
+)
+_LOCAL = re.compile(
+    r"(?:电话|座机|号码|联系方式|固话)(?:号?码?)?(?:是|:|：)? ?(?P<n>[2-8]\d{3}[ \-]?\d{4}|[2-8]\d{6})(?!\d)"
+)
 _HAN_MOBILE = re.compile(r"(?P<n>[一幺][三四五六七八九][零一二三四五六七八九幺]{9})")
 _HAN = str.maketrans("零一二三四五六七八九幺", "01234567891")
 # A number the company or the city gives out is not the resident's.
-_SERVICE = re.compile(r"热线|客服(?:电话|热线)|服务电话|报修电话|投诉电话|燃气公司|热力公司|拨打|打过(?!来)|你们(?:的)?电话|恁们?(?:嘞|的)?电话|公司电话|物业电话|值班电话|打不通|官方|骗子|那个号|这个号码打|[找打加]我?微信")
-_OWN = re.compile(r"我的?(?:手机|电话|号码|联系)|联系我|打我|回我|给我打|本人|手机号?|联系电话|联系方式|我电话|请拨打?我?|找我|留个?电话|可以?打")
+_SERVICE = pattern("contacts", "service")
+_OWN = pattern("contacts", "own")
 _KNOWN_SERVICE = {"037168890222", "037166681583", "037112345", "037156552010"}
 _TICKET = re.compile(r"(?:工单|单号|编号|受理|报修单|订单|快递|流水)(?:号码?)?(?:是|为|:|：)? ?[A-Za-z]?$")
+_ACCOUNT_WORD = alternatives("contacts", "account")
 _ACCOUNT = re.compile(
-    r"(?:户号|卡号|客户编号|用户编号|客户号|用户号|缴费号码?|缴费卡号?|交费号|交费卡号?|缴费编号|热力卡号?|热力卡|供热卡号?|编号|账号|帐号|账户|户头号?|用热编号|缴费户号|卡上号码|卡)"
-    r"(?:是|为|就是|[:：]|号码?|上写的|上写着|上面写的?|后面|写的|写着|[ ,，])*(?P<n>\d(?:[ \-]?\d){4,18})(?!\d|[ \-]\d|元|块|度|平)"
+    rf"(?:{_ACCOUNT_WORD})(?:是|为|就是|[:：]|号码?|上写的|上写着|上面写的?|后面|写的|写着|[ ,，])*"
+    r"(?P<n>\d(?:[ \-]?\d){4,18})(?!\d|[ \-]\d|元|块|度|平)"
 )
-_ACCOUNT_AFTER = re.compile(r"(?<![\d\-])(?P<n>\d{6,18})(?= ?[,，(（]?(?:这个?|是我?的?|就是|为)?(?:我的?|俺的?)?(?:户号|卡号|客户编号|用户编号|缴费号))")
+_ACCOUNT_AFTER = re.compile(
+    r"(?<![\d\-])(?P<n>\d{6,18})"
+    rf"(?= ?[,，(（]?(?:这个?|是我?的?|就是|为)?(?:我的?|俺的?)?(?:{_ACCOUNT_WORD}))"
+)
 _TICKET_WORD = re.compile(r"(?:工单|受理|报修|单子|订单|身份证|银行|表|发票|流水|房产证|合同)[^\d,，]{0,3}$")
 
 
@@ -47,8 +58,8 @@ def contacts(text: str) -> list[Contact]:
 
 def _accounts(text: str) -> list[Contact]:
     found: list[Contact] = []
-    for pattern in (_ACCOUNT, _ACCOUNT_AFTER):
-        for match in pattern.finditer(text):
+    for form in (_ACCOUNT, _ACCOUNT_AFTER):
+        for match in form.finditer(text):
             start, end = match.span("n")
             if _TICKET_WORD.search(text[: match.start()][-8:]) or any(item.start < end for item in found):
                 continue
@@ -58,9 +69,9 @@ def _accounts(text: str) -> list[Contact]:
 
 def _phones(text: str) -> list[Contact]:
     found: list[Contact] = []
-    for pattern in (_MOBILE, _AREA, _LOCAL, _HAN_MOBILE):
-        for match in pattern.finditer(text):
-            start = match.start("n") if pattern is _LOCAL else match.start()
+    for form in (_MOBILE, _AREA, _LOCAL, _HAN_MOBILE):
+        for match in form.finditer(text):
+            start = match.start("n") if form is _LOCAL else match.start()
             overlaps = any(start < item.end and match.end() > item.start for item in found)
             digits = re.sub(r"\D", "", match["n"].translate(_HAN))
             if overlaps or not _is_own(text, start, digits):

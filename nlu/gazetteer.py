@@ -200,9 +200,7 @@ class Gazetteer:
                     yield begin, end, name
                     return
 
-    def _with_phase(
-        self, text: str, name: str, start: int, end: int, score: float, kind: str
-    ) -> Candidate:
+    def _with_phase(self, text: str, name: str, start: int, end: int, score: float, kind: str) -> Candidate:
         """The estate of that name, or of its phase where the text goes on with one that is listed."""
         community = self._by_name[name][0]
         value = community.name
@@ -268,14 +266,14 @@ def _likeness(bare: str, text: str, name: str) -> float:
 
 
 def _slip_of(text: str, name: str) -> bool:
-    """A homophone typed by mistake: the ending is right, and most of the rest (滨河佳园 is not 滨河嘉园)."""
+    """A homophone typed by mistake: its ending is right, and half of it (滨河佳园 is not 滨河嘉园)."""
     same = sum(one == other for one, other in zip(text, name, strict=True))
     return text[-2:] == name[-2:] and same * 2 >= len(name)
 
 
 @lru_cache(maxsize=8192)
 def _sound(char: str) -> str:
-    """The syllable of one character, blurred where Henan speech and dictation blur it; empty if not Chinese."""
+    """The syllable of one character, blurred as dictation blurs it; empty if it is not Chinese."""
     if not "\u4e00" <= char <= "\u9fff":
         return ""
     syllable: str = lazy_pinyin(char, style=Style.NORMAL)[0]

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import re
 
-DIGITS = {"零": 0, "〇": 0, "一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}
+DIGITS = {
+    "零": 0,
+    "〇": 0,
+    "一": 1,
+    "二": 2,
+    "两": 2,
+    "三": 3,
+    "四": 4,
+    "五": 5,
+    "六": 6,
+    "七": 7,
+    "八": 8,
+    "九": 9,
+}
 DIGITS |= {"幺": 1, "俩": 2, "仨": 3, "壹": 1, "陆": 6}
 _UNITS = {"十": 10, "拾": 10, "百": 100, "千": 1000}
 HAN = "零一二三四五六七八九十百千两幺"
 # A numeral in either script, never longer than a room or an account needs.
 NUM = rf"(?:\d{{1,4}}|[{HAN}]{{1,6}})"
 
-_PINYIN = "ling yi er san si wu liu qi ba jiu shi".split()
+_PINYIN = ["ling", "yi", "er", "san", "si", "wu", "liu", "qi", "ba", "jiu", "shi"]
 PINYIN_DIGITS = {syllable: n for n, syllable in enumerate(_PINYIN)}
 
 
@@ -45,7 +58,7 @@ def _with_units(text: str) -> int | None:
 
 
 def digits_of(text: str) -> str:
-    """The numeral as a string of digits with leading zeros kept (零四 → 04), or the text itself if it is none."""
+    """The numeral as digits, leading zeros kept (零四 → 04); the text itself if it is none."""
     if text.isascii() and text.isdigit():
         return text
     if text and all(char in DIGITS for char in text):
@@ -54,7 +67,9 @@ def digits_of(text: str) -> str:
     return text if number is None else str(number)
 
 
-_RANGE = re.compile(r"(?:(?P<tens>[一二三四五六七八九])?十)?(?P<low>[一二三四五六七八九])(?P<high>[一二三四五六七八九])")
+_RANGE = re.compile(
+    r"(?:(?P<tens>[一二三四五六七八九])?十)?(?P<low>[一二三四五六七八九])(?P<high>[一二三四五六七八九])"
+)
 
 
 def to_range(text: str) -> tuple[float, float] | None:

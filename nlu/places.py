@@ -1,4 +1,4 @@
-"""The one place matcher, for understanding and dialogue alike: estates, known or not, and addresses in every form."""
+"""The one place matcher, for understanding and dialogue alike: estates and addresses in every form."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from nlu.choice import choose
 from nlu.community_forms import Span, find_unknown
 from nlu.gazetteer import Building, Candidate, Community, Gazetteer
 from nlu.normalise import normalise
+from nlu.words import pattern
 
 __all__ = [
     "Address",
@@ -49,12 +50,7 @@ _DISTRICTS = {
     "新郑": "新郑市",
     "登封": "登封市",
 }
-_DISTRICT = re.compile(
-    r"管城回族区|航空港区|郑东新区|高新技术开发区|经济技术开发区|高新开发区|经济开发区|高新区|经开区|金水区|二七区|中原区|管城区|惠济区|上街区"
-    r"|港区|(?<![\u4e00-\u9fffA-Za-z\d])东区|(?<=[在住是们])东区|东区(?=[^\d,，。 ]{2,8}(?:\d|小区|花园|家园))"
-    r"|郑东(?!新区|路)|(?:中牟|巩义|荥阳|新密|新郑|登封)[县市]?(?!路|街)"
-    r"|(?:金水|二七|惠济|管城|(?<!已)(?<!曾)经开(?!始|阀|栓)|高新|航空港|上街|中原)(?!路|东路|西路|街|大(?!学[路南北中])|第|广场|万达|塔|热|环保|公园|实验|区|新区|河|花园|家园|小区|[东西南北]|供热|乱|卖|买|去|吃|逛|上|技术|福塔|银行)"
-)
+_DISTRICT = pattern("places", "district")
 _NOT_BEFORE = re.compile(r"[路街城门省]$")
 
 
@@ -113,7 +109,9 @@ def _communities(text: str, scanned: Sequence[Part], gazetteer: Gazetteer | None
     listed = [item for item in known if not any(_swallows(text, span, item) for span in unknown)]
     by_form = [span for span in unknown if all(_apart(span, item) for item in listed)]
     found = [Part("community", item.value, item.start, item.end) for item in listed]
-    found += [Part("community", name_of(text[span.start : span.end]), span.start, span.end) for span in by_form]
+    found += [
+        Part("community", name_of(text[span.start : span.end]), span.start, span.end) for span in by_form
+    ]
     return sorted(found, key=lambda part: part.start)
 
 
@@ -154,4 +152,3 @@ def district_name(word: str) -> str:
     if "高新" in word:
         return "高新区"
     return _DISTRICTS.get(short.rstrip("区县市"), word)
-

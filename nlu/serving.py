@@ -125,6 +125,7 @@ class Supervisor:
             dead.born = time.monotonic()
             return
         self.children.remove(dead)
+        self._end([dead])
 
     def _start_children(self, model: Model) -> list[Child]:
         return self._wait_ready([self._spawn(model) for _ in range(self._processes)])

@@ -18,7 +18,10 @@ from sqlalchemy import create_engine, make_url
 
 from bot import clock as service_clock
 from bot import crypto, schema
+from bot import services as service_factory
 from bot.database import Database
+from bot.nlu_server import running_nlu
+from bot.services import Services
 from bot.settings import Settings
 from tests.postgres import Cluster, PostgresMissing
 
@@ -114,6 +117,14 @@ def pytest_configure(config: pytest.Config) -> None:
             _Server.ensure()
         except PostgresMissing as missing:
             pytest.exit(str(missing), returncode=2)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker runs all tests that share a heavy thing, so that it is started once: the model, the browser."""
+    for item in items:
+        for mark in ("model", "browser"):
+            if item.get_closest_marker(mark):
+                item.add_marker(pytest.mark.xdist_group(mark))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -215,3 +226,18 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
     return replace(
         Settings(), database_url=database_url, data_key=DATA_KEY, secret_key="test", nlu_token="test", hotline="12345"
     )
+
+
+@pytest.fixture
+def services(settings: Settings) -> Iterator[Services]:
+    """The services of a process on the fresh database; nobody answers as its NLU server until a test puts one in."""
+    made = service_factory.create(settings)
+    yield made
+    made.database.dispose()
+
+@pytest.fixture(scope="session")
+def nlu_settings() -> Iterator[Settings]:
+    """Settings whose NLU server answers with the live model; `make setup` trains one where there is none."""
+    base = Settings(data_key=DATA_KEY, secret_key="test", nlu_token="test", nlu_url="http://127.0.0.1:9")
+    with running_nlu(base) as ready:
+        yield ready

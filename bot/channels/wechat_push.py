@@ -41,7 +41,7 @@ _NOT_KEPT = {"location": {"Latitude", "Longitude", "Precision"}}
 _LONGEST_ID = 128
 _LONGEST_ACCOUNT = 64
 _DEEPEST = 4
-_SECONDS = re.compile(r"\d{9,11}\Z")
+_SECONDS = re.compile(r"[0-9]{9,11}\Z")
 
 
 def parse_xml(body: bytes | str) -> dict[str, Any]:

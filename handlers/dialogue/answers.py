@@ -1,21 +1,40 @@
-"""Answers to questions about money and heating: the dated entry whose variants are most like the question."""
+"""Answers to questions about money and heating: the dated entry whose variants its words point to."""
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 
-from rapidfuzz import fuzz
-
 from handlers.dialogue.types import Answer, AskForPerson, FileReview, Outcome, Reply, Rules, Turn
 
-GOOD = 0.46  # likeness from which on an entry answers the question
+GOOD = 0.12  # score from which on an entry answers the question; a wrong answer is worse than none
+_OTHER_INTENT = 0.8  # what an entry of the other intent keeps of its score
 _NOISE = re.compile(
-    r"[\W_]+|请问|你好|您好|麻烦|问一下|问下|咨询一下|咨询|想问|我想|我家|俺家|我们|咱们|一下|的|了|呢|啊|吧|呀|嘞|么|吗"
+    r"[\W_]+|请问|你好|您好|麻烦|问一下|问下|咨询一下|咨询|想问|我想|想|我家|俺家|我们|咱们|一下|你们|这边|[您恁你我俺咱这的了呢啊吧呀嘞么吗]"
 )
-_RARE = 2.0
+_SAME = tuple(
+    (re.compile(words), word)
+    for words, word in (
+        ("啥时候|什么时候|什么时间|几时|何时|多会儿|哪天", "几号"),
+        ("为什么|为何|凭什么|凭啥", "为啥"),
+        ("什么", "啥"),
+        ("怎么样?|如何|咋样", "咋"),
+        ("缴", "交"),
+        ("[取采供]暖费|供热费|热费|暖费", "暖气费"),
+        ("暖气片|散热片", "片子"),
+        ("有没有", "有"),
+        ("能不能|可不可以|能否|可以", "能"),
+        ("要不要|需不需要|需要", "要"),
+        ("房产证|产证", "房本"),
+        ("哪里|哪儿", "哪"),
+        (r"中不中|行不行|[中行]不(?=\W|$)", ""),
+    )
+)
+_PLACES = frozenset({"district", "community", "building", "unit", "room", "phone", "account_no"})
 _QUESTIONS = frozenset({"community", "building", "unit", "room"})
 
 
@@ -31,51 +50,79 @@ def reply(turn: Turn, intent: str) -> Outcome:
 
 def say(turn: Turn, words: Reply) -> Outcome:
     """Say something in the middle of whatever goes on: the question that is pending is repeated."""
+    return Outcome((words, *pending_question(turn)), turn.conversation)
+
+
+def pending_question(turn: Turn) -> tuple[Reply, ...]:
+    """The question about the address that is waiting for its answer, to be said once more; empty where there is none."""
     conversation = turn.conversation
-    if conversation.case is not None and conversation.waiting_for in _QUESTIONS:
-        return Outcome((words, Reply(f"ask.{conversation.waiting_for}")), conversation)
-    return Outcome((words,), conversation)
+    if conversation.case is None or conversation.waiting_for not in _QUESTIONS:
+        return ()
+    return (Reply(f"ask.{conversation.waiting_for}"),)
 
 
 def find(turn: Turn, intent: str) -> Answer | None:
-    """The valid entry that is most like the question, of this intent first; None where none is like enough."""
-    question = _bare(turn.text)
-    scored = [
-        (_likeness(question, entry) + (0.03 if entry.intent == intent else 0.0), -place, entry)
-        for place, entry in enumerate(_valid(turn.rules, turn.today))
+    """The valid entry that the question's words point to most, of this intent first; None where none is pointed to.
+
+    A pair of characters (or a single one) points to an entry the more, the more variants of that entry and the fewer of
+    all others have it; words that no variant has count against every entry.
+    """
+    entries = _valid(turn.rules, turn.today)
+    index, heaviest = _index(entries), math.log(1 + len(entries))
+    scores = [0.0] * len(entries)
+    total = 0.0
+    for piece in _pieces(_question(turn)):
+        counts = index.get(piece) or Counter[int]()
+        weight = math.log(1 + len(entries) / len(counts)) if counts else heaviest
+        total += weight
+        everywhere = sum(counts.values())
+        for place, count in counts.items():
+            scores[place] += weight * count / (count + 0.5) * count / everywhere
+    if not total:
+        return None
+    ranked = [
+        (score / total * (1.0 if entry.intent == intent else _OTHER_INTENT), -place)
+        for place, (score, entry) in enumerate(zip(scores, entries, strict=True))
     ]
-    best = max(scored, key=lambda item: item[:2], default=None)
-    return best[2] if best is not None and best[0] >= GOOD else None
+    best, place = max(ranked)
+    return entries[-place] if best >= GOOD else None
 
 
-def _valid(rules: Rules, today: date) -> list[Answer]:
-    return [
+def _valid(rules: Rules, today: date) -> tuple[Answer, ...]:
+    return tuple(
         entry
         for entry in rules.answers
         if (entry.valid_from is None or entry.valid_from <= today)
         and (entry.valid_to is None or today <= entry.valid_to)
-    ]
+    )
 
 
-def _likeness(question: str, entry: Answer) -> float:
-    """0 to 1: the best of its variants, by shared pairs of characters and by fuzzy containment."""
-    return max((_like(question, variant) for variant in entry.variants), default=0.0)
+@lru_cache(maxsize=8)
+def _index(entries: tuple[Answer, ...]) -> dict[str, Counter[int]]:
+    """For every piece, how many variants of which entry (by its place) have it."""
+    index: dict[str, Counter[int]] = {}
+    for place, entry in enumerate(entries):
+        for variant in entry.variants:
+            for piece in _pieces(variant):
+                index.setdefault(piece, Counter())[place] += 1
+    return index
 
 
-def _like(question: str, variant: str) -> float:
-    asked, known = _pairs(question), _pairs(_bare(variant))
-    if not asked or not known:
-        return 0.0
-    shared = len(asked & known)
-    overlap = shared / min(len(asked), len(known)) * 0.6 + shared / max(len(asked), len(known)) * 0.4
-    return 0.6 * overlap + 0.4 * fuzz.partial_ratio(question, _bare(variant)) / 100 * min(1.0, shared / _RARE)
+def _question(turn: Turn) -> str:
+    """What was asked, without the places and numbers in it."""
+    text = turn.text
+    for entity in sorted(turn.understanding.entities, key=lambda entity: -entity.start):
+        if entity.entity in _PLACES and text[entity.start : entity.end] == entity.text:
+            text = text[: entity.start] + text[entity.end :]
+    return text
 
 
-@lru_cache(maxsize=4096)
-def _bare(text: str) -> str:
-    return _NOISE.sub("", text)
-
-
-@lru_cache(maxsize=4096)
-def _pairs(text: str) -> frozenset[str]:
-    return frozenset(text[i : i + 2] for i in range(len(text) - 1)) or frozenset({text} if text else ())
+def _pieces(text: str) -> frozenset[str]:
+    """The characters and pairs of neighbours of a text, once its wording is levelled; ^ and $ are its ends."""
+    for words, word in _SAME:
+        text = words.sub(word, text)
+    text = _NOISE.sub("", text)
+    if not text:
+        return frozenset()
+    ends = f"^{text}$"
+    return frozenset(text) | frozenset(ends[i : i + 2] for i in range(len(ends) - 1))

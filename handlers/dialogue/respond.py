@@ -74,11 +74,13 @@ def _in_context(turn: Turn, intent: str) -> str:
 def _answer_to_done(turn: Turn, intent: str, done: TicketView) -> str | None:
     """热了吗？ was asked: yes and no, 1 and 2, and a fault told again are answers."""
     text = turn.text.strip().strip("。.!！~ ")
+    if text in ("2", "２"):
+        return "not_resolved"
     if text in ("1", "１", "热了", "好了", "热", "有了") or intent == "affirm":
         return "confirm_resolved"
     again = intent in COLD and done.intent in COLD or intent == done.intent
     other_home = address_in(turn.understanding.entities, turn.places)
-    if text in ("2", "２") or intent == "deny" or (again and not (other_home.community or other_home.building)):
+    if intent == "deny" or (again and not (other_home.community or other_home.building)):
         return "not_resolved"
     return None
 

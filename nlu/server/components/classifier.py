@@ -31,7 +31,7 @@ class HeatingClassifier(GraphComponent, IntentClassifier):  # type: ignore[misc]
     @staticmethod
     def get_default_config() -> dict[str, Any]:
         """`members` names the classifiers whose scores are added up; `folds` of held-out messages calibrate them."""
-        return {"members": {"logistic": 1.0}, "folds": 5, "seed": 1}
+        return {"members": {"svm": 1.0}, "folds": 5, "seed": 1}
 
     @classmethod
     def create(

@@ -52,10 +52,11 @@ def _cheapest(probabilities: Array, truth: Array, index: int, intent: str) -> fl
 def choose_flag_threshold(probabilities: Array, flags: Array, least: float = 0.2) -> float:
     """The score from which an intent counts as said too: best F1 on held-out messages."""
     candidates = np.round(np.arange(least, 0.9, 0.01), 2)
-    scores = [_f1(probabilities >= t, flags) for t in candidates]
+    scores = [f1(probabilities >= t, flags) for t in candidates]
     return float(candidates[int(np.argmax(scores))])
 
 
-def _f1(predicted: Array, actual: Array) -> float:
+def f1(predicted: Array, actual: Array) -> float:
+    """Micro F1 of yes-or-no decisions."""
     hits = float((predicted & actual).sum())
     return 2 * hits / max(1.0, float(predicted.sum() + actual.sum()))

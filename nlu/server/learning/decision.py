@@ -83,7 +83,8 @@ class Decider:
         temperature = calibration.fit_temperature(scores, kept.intents)
         probabilities = softmax(scores, temperature)
         thresholds = calibration.choose_thresholds(probabilities, kept.intents, list(LEARNT))
-        flag_threshold = calibration.choose_flag_threshold(*_beside(sigmoid(flag_scores), kept, probabilities))
+        beside, said = _beside(sigmoid(flag_scores), kept, probabilities)
+        flag_threshold = calibration.choose_flag_threshold(beside, said)
         report(0.85, "training on all sentences")
         decider = cls(
             _train_members(samples, members, seed),
@@ -99,6 +100,7 @@ class Decider:
             "folds": count,
             "held_out_accuracy": float(correct.mean()),
             "held_out_ece": calibration.expected_calibration_error(probabilities.max(axis=1), correct),
+            "held_out_also_f1": calibration.f1(beside >= flag_threshold, said),
             "temperature": temperature,
             "flag_threshold": flag_threshold,
             "thresholds": thresholds,

@@ -44,7 +44,7 @@ class Linear:
 Trainer = Callable[[sp.csr_matrix, Array, int], Linear]
 
 
-def train_logistic(matrix: sp.csr_matrix, labels: Array, seed: int, strength: float = 10.0) -> Linear:
+def train_logistic(matrix: sp.csr_matrix, labels: Array, seed: int, strength: float = 30.0) -> Linear:
     """One-against-rest logistic regressions; liblinear is exact and quick on sparse rows."""
     from sklearn.linear_model import LogisticRegression
 
@@ -53,7 +53,7 @@ def train_logistic(matrix: sp.csr_matrix, labels: Array, seed: int, strength: fl
     return Linear(model.coef_.T.astype(np.float32).copy(), model.intercept_.astype(np.float32))
 
 
-def train_svm(matrix: sp.csr_matrix, labels: Array, seed: int, strength: float = 0.5) -> Linear:
+def train_svm(matrix: sp.csr_matrix, labels: Array, seed: int, strength: float = 0.6) -> Linear:
     """Linear support vector machines; their margins become probabilities by calibration."""
     from sklearn.svm import LinearSVC
 
