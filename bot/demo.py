@@ -154,7 +154,7 @@ class _Teller:
         ranking = [[row["guess"], row["confidence"]], *row["others"]]
         message = self._hear(contact, row["text"], at, row["guess"], ranking)
         self._say(contact, message, row["answer"], at)
-        judged = {"verdict": row["verdict"], "verdict_also": [], "decided_at": at + timedelta(hours=1)}
+        verdict = row.get("verdict")
         self.session.add(
             Review(
                 message_id=message.id,
@@ -162,7 +162,10 @@ class _Teller:
                 guess=row["guess"],
                 confidence=row["confidence"],
                 created_at=at,
-                **({**judged, "decided_by": self.colleague} if "verdict" in row else {}),
+                verdict=verdict,
+                verdict_also=[] if verdict else None,
+                decided_at=at + timedelta(hours=1) if verdict else None,
+                decided_by=self.colleague if verdict else None,
             )
         )
         self._owe(row, contact, None, message)

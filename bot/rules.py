@@ -155,6 +155,11 @@ def _book(raw: dict[str, dict[str, Any]], version: int, hotline: str) -> RuleBoo
     )
 
 
+def shipped_dialogue_rules(hotline: str = "12345") -> Rules:
+    """The dialogue's rules as they ship, for scoring the dialogue without a database."""
+    return _dialogue_rules(shipped(), hotline)
+
+
 def _dialogue_rules(raw: dict[str, dict[str, Any]], hotline: str) -> Rules:
     dialogue = raw["dialogue"]
     return Rules(

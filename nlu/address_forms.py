@@ -64,7 +64,7 @@ _BUILDING = re.compile(
     rf"(?P<mark>{_S}{_HAOLOU})"
 )
 _LETTER = re.compile(
-    r"(?<![A-Za-z0-9])(?P<n>[A-Za-z]\d{0,2}|\d{1,2}[A-Za-z])"
+    r"(?<![A-Za-z0-9])(?P<n>[A-Za-z]\d{0,2}|\d{1,2}[A-Za-z]|[甲乙丙丁](?=座))"
     r"(?:座|栋|幢|号楼|楼栋|(?=[一二三四五六七八九十]{1,2}[楼层]))"
 )
 _PINYIN_BUILDING = re.compile(rf"(?i:(?<![a-z])(?P<n>{_PINYIN}) ?(?:hao ?lou|dong(?![a-z])))")
@@ -94,8 +94,8 @@ _FLOOR = re.compile(
     rf"(?:(?P<full>{_S}\d{{3,4}}|{_S}[{_HAN}]{{3,4}})(?:室|号房?|房|户)?{_NO_ROOM}"
     rf"|(?P<side>{_S}的?(?:靠|最|朝)?{_SIDE}(?:[边侧面头手]的?(?:那)?)?[户家])"
     rf"|(?P<bare>{_S}{_SIDE}[边侧手]?)(?=[,，。.!！?？;； \n不没暖晾的入缴交]|$)"
-    rf"|(?P<door>{_S}(?:\d{{1,2}}|[{_HAN}]{{1,2}}) ?[号室])(?!楼|院)"
-    rf"|(?P<two>{_S}-?0\d(?:室|号|户)?|{_S}零[一二三四五六七八九](?:室|号|户)?|(?:1\d|2\d)(?:室|号|户)){_NO_ROOM})?"
+    rf"|(?P<two>{_S}-?0\d(?:室|号|户)?|{_S}零[一二三四五六七八九](?:室|号|户)?|(?:1\d|2\d)(?:室|户))(?!号){_NO_ROOM}"
+    rf"|(?P<door>{_S}(?:\d{{1,2}}|[{_HAN}]{{1,2}}) ?[号室])(?!楼|院))?"
 )
 _ROOM = re.compile(
     rf"(?P<n>(?<![\d.A-Za-z])[A-Za-z]?\d{{3,4}}[A-Za-z]?|(?<![{_HAN}])[{_HAN}]{{3,4}}) ?"
@@ -103,7 +103,9 @@ _ROOM = re.compile(
 )
 _DOOR = re.compile(rf"(?P<n>{_NUM3}) ?号(?![楼院线召码房]|天|早|晚|上|下|开始|到|起|之|以|那天|人)")
 _SIDE_DOOR = re.compile(rf"(?P<n>{_SIDE}[边侧]?户|[东西]门户)")
-_NUMBER = re.compile(rf"(?<![\d.\-A-Za-z])(?<!\d:)(?P<n>\d{{3,4}}[A-Za-z]?)(?![A-Za-z]|-\d){_NO_ROOM}")
+_NUMBER = re.compile(
+    rf"(?:(?<![\d.\-A-Za-z])|(?<=uan))(?<!\d:)(?P<n>\d{{3,4}}[A-Za-z]?)(?![A-Za-z]|-\d){_NO_ROOM}"
+)
 _HAN_NUMBER = re.compile(
     rf"(?<![{_HAN}几])(?!一二三|二三四|三四五|四五六|五六七)(?P<n>[零一二三四五六七八九两幺]{{3,4}})(?![{_HAN}]){_NO_ROOM}"
 )

@@ -20,7 +20,9 @@ _PHASE = (
     rf"(?<!期){_YARD}|[A-Za-z]地块|[一二三四五六七八九]组团)"
 )
 PHASE = re.compile(rf" ?{_PHASE}")
-_ENDING = re.compile(rf"(?:(?P<strong>{_STRONG})+[汇湾]?|(?P<weak>{_WEAK}))(?P<phase>(?: ?{_PHASE}){{0,2}})")
+_ENDING = re.compile(
+    rf"(?:(?P<strong>{_STRONG})+[汇湾城]?|(?P<weak>{_WEAK}))(?P<phase>(?: ?{_PHASE}){{0,2}})"
+)
 _ROAD_YARD = re.compile(
     rf"(?P<road>[\u4e00-\u9fff]{{1,5}}(?:路|大街|街|大道|巷|道|胡同))(?P<dir>[东西南北中]段?)?(?:附)?"
     rf"(?P<yard>{_YARD}|\d{{1,3}}号(?!楼|线))(?P<phase>{_PHASE})?"
@@ -116,17 +118,17 @@ def _before_building(text: str, anchors: Sequence[int], blocked: bytearray) -> I
             continue
         while end > start and text[end - 1] == "老":
             end -= 1
+        if end > start and text[end - 1].isdigit():
+            continue
         short = len(name) == 2 and name[-1] in "苑府城湾园庭郡轩阁洲岛寓墅庐居里"
-        if (
-            (short or 3 <= end - start <= 10)
-            and not _TALK.search(name)
-            and not _COUNTED.match(name)
-            and _is_name(name)
-        ):
+        if (short or 3 <= end - start <= 10) and _is_name(name):
             yield Span(start, end, sure=False)
 
 
 def _is_name(name: str) -> bool:
+    """Whether a run of characters without an ending reads like a name and not like talk."""
+    if _TALK.search(name) or _COUNTED.match(name) or (len(name) < 3 and _ORDINARY.search(name)):
+        return False
     return sum("\u4e00" <= char <= "\u9fff" for char in name) >= 2 or (name.isalnum() and name[0].isupper())
 
 
@@ -140,7 +142,7 @@ def _name_start(text: str, end: int, blocked: bytearray, least: int = 1, keep_ro
     inside = [match.end() for match in _REGION_INSIDE.finditer(window, cut) if len(window) - match.end() >= 2]
     cut = max([cut, *inside])
     for match in _REGION.finditer(window, cut):
-        if match.start() == cut:
+        if match.start() == cut and not re.match("[东西南北中]?[路街]", window[match.end() :]):
             cut = match.end()
     cut = _after_town(window, cut)
     if not (keep_road or _WORKPLACE.match(text[end : end + 4]) or text[end - 1 : end] in _WORKS):
@@ -153,8 +155,8 @@ _WORKPLACE = re.compile(r"家属|[东西南北老]?院|宿舍")
 _WORKS = frozenset("厂所局段校")
 _TOWN = re.compile(r"[\u4e00-\u9fff]{2,3}?(?:镇|乡|街道办事处|街道办|街道|办事处)")
 _ROADS = re.compile(
-    r"(?:(?:[\u4e00-\u9fff]{1,3}?(?:第[一二三四五六七八九十]{1,2}大街|大街|大道|(?<![铁公马])路|街(?!坊|区)"
-    r"|环(?=[东西南北路])))(?:与|和|跟)?){1,3}(?:交叉口|交汇处?|路口|附近|[东西南北]{1,2}角?)?"
+    r"(?:(?:[\u4e00-\u9fff]{1,3}?(?:第[一二三四五六七八九十]{1,2}大街|大街|大道|(?<![铁公马])路|街(?!坊|区|道)"
+    r"|环(?=.{0,4}[路街])))(?:与|和|跟)?){1,3}(?:交叉口|交汇处?|路口|附近|[东西南北]{1,2}角?)?"
 )
 
 

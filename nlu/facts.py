@@ -24,6 +24,7 @@ _ONLY = pattern("facts", "only")
 _COMMUNITY = pattern("facts", "community")
 _BUILDING = pattern("facts", "building")
 _STOREYS = pattern("facts", "storeys")
+_HOUSEHOLDS = pattern("facts", "households")
 _UNIT = pattern("facts", "unit")
 _HOME = pattern("facts", "home")
 _ROOM_FAULT = pattern("facts", "room_fault")
@@ -51,7 +52,13 @@ def read_facts(text: str, intent: str, also: Sequence[str] = ()) -> Facts:
     )
 
 
-_WIDE = (("community", _COMMUNITY), ("building", _BUILDING), ("unit", _UNIT), ("building", _STOREYS))
+_WIDE = (
+    ("community", _COMMUNITY),
+    ("building", _BUILDING),
+    ("unit", _UNIT),
+    ("building", _STOREYS),
+    ("community", _HOUSEHOLDS),
+)
 
 
 def _scope(text: str, intents: set[str]) -> str | None:

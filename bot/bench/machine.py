@@ -52,12 +52,12 @@ def service(settings: Settings, database_url: str | None) -> Iterator[Running]:
         )
         schema.upgrade(plain)
         commands = [["serve"]] if plain.is_sqlite else [["nlu", "serve"], ["web"], ["worker"]]
-        processes = [_start(command, plain) for command in commands]
+        processes = [start(command, plain) for command in commands]
         try:
-            _wait(plain, processes)
+            wait_until_ready(plain, processes)
             yield Running(demo_settings(plain), processes)
         finally:
-            _end(processes)
+            end(processes)
 
 
 @contextmanager
@@ -77,7 +77,8 @@ def _database(url: str | None, folder: str) -> Iterator[str]:
         admin.dispose()
 
 
-def _start(command: list[str], settings: Settings) -> subprocess.Popen[bytes]:
+def start(command: list[str], settings: Settings) -> subprocess.Popen[bytes]:
+    """Start `heatline <command>` with these settings, as a process of its own."""
     ours = {variable(f.name): str(getattr(settings, f.name)) for f in fields(Settings)}
     environment: Mapping[str, str] = {**os.environ, **ours}
     return subprocess.Popen(
@@ -85,7 +86,8 @@ def _start(command: list[str], settings: Settings) -> subprocess.Popen[bytes]:
     )
 
 
-def _wait(settings: Settings, processes: list[subprocess.Popen[bytes]]) -> None:
+def wait_until_ready(settings: Settings, processes: list[subprocess.Popen[bytes]]) -> None:
+    """Wait for /readyz. Raises SettingsError where a process ends or READY_SECONDS pass."""
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         if any(process.poll() is not None for process in processes):
@@ -99,7 +101,8 @@ def _wait(settings: Settings, processes: list[subprocess.Popen[bytes]]) -> None:
     raise SettingsError(f"The service under test was not ready after {READY_SECONDS:.0f} s.")
 
 
-def _end(processes: list[subprocess.Popen[bytes]]) -> None:
+def end(processes: list[subprocess.Popen[bytes]]) -> None:
+    """End processes that `start` made: politely, then surely."""
     for process in processes:
         process.terminate()
     for process in processes:

@@ -208,7 +208,13 @@ class Twilio:
         except requests.RequestException as error:
             kind = Retry if never_left(error) else Unknown
             raise kind(type(error).__name__) from None
-        except (TwilioException, AttributeError, KeyError, TypeError, ValueError) as error:  # an answer that is not the API's
+        except (
+            TwilioException,
+            AttributeError,
+            KeyError,
+            TypeError,
+            ValueError,
+        ) as error:  # an answer that is not the API's
             raise Unknown(type(error).__name__) from None
         if not message.sid:
             raise Unknown("the answer names no message")

@@ -58,6 +58,7 @@ def _load(user_id: str) -> DeskUser | None:
     key, _, stamp = user_id.partition(":")
     with services().database.reading() as db:
         account = db.scalar(select(Staff).where(Staff.id == int(key), Staff.active)) if key.isdigit() else None
+        db.expunge_all()  # it outlives this session
     return DeskUser(account) if account is not None and _stamp(account) == stamp else None
 
 
@@ -95,6 +96,7 @@ def do_login() -> tuple[str, int] | BaseResponse:
         return _refused(name, "试的次数太多了，请 15 分钟后再试，或请管理员帮忙。", 429)
     with services().database.reading() as db:
         account = staff.verify(db, name, request.form.get("password", "")[:1024])
+        db.expunge_all()
     if account is None:
         return _refused(name, "姓名或密码不对，请再试一次。", 401)
     with services().database.transaction() as db:

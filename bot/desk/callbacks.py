@@ -20,7 +20,7 @@ MAX_NOTE = 500  # characters
 
 @blueprint.get("/callbacks")
 def callbacks() -> str:
-    """Calls that are owed, the most pressing first, and those made last."""
+    """Calls that are owed, danger first and then the earliest promise, and the calls made last."""
     permit(staff.CALL)
     with services().database.reading() as session:
         columns = (
@@ -30,7 +30,8 @@ def callbacks() -> str:
             .outerjoin(Staff, Staff.id == Callback.done_by)
             .options(selectinload(Callback.contact))
         )
-        owed = columns.where(Callback.done_at.is_(None)).order_by(Callback.due_at, Callback.id).limit(MAX_SHOWN)
+        open_calls = columns.where(Callback.done_at.is_(None))
+        owed = open_calls.order_by(Callback.reason != "urgent", Callback.due_at, Callback.id).limit(MAX_SHOWN)
         made = columns.where(Callback.done_at.is_not(None)).order_by(Callback.id.desc()).limit(20)
         return page(
             session,

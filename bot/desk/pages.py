@@ -67,6 +67,11 @@ def _capped(session: Session, query: Select[Any]) -> str:
     return f"{COUNT_LIMIT}+" if count > COUNT_LIMIT else str(count or "")
 
 
+def hurries(ticket: Ticket) -> bool:
+    """Whether a ticket must stand out: urgent, and nobody has made it safe yet."""
+    return ticket.urgent and ticket.status not in ("done", "confirming", "closed", "cancelled", "merged")
+
+
 def page_number() -> int:
     """The page that the query string asks for, from 1."""
     asked = request.args.get("page", "1")
@@ -86,6 +91,7 @@ def _helpers() -> dict[str, Any]:
         "age": lambda moment: words.tell_span((now - moment).total_seconds()),
         "status_name": lambda status: book.status_names.get(status, status),
         "intent_name": words.intent_name,
+        "hurries": hurries,
         "may": lambda permission: current_user.is_authenticated and staff.may(me(), permission),
         "user": me() if current_user.is_authenticated else None,
     }

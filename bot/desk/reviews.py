@@ -108,7 +108,7 @@ def _recent(session: Session) -> list[tuple[Review, str | None]]:
         .order_by(Review.id.desc())
         .limit(20)
     )
-    return [(row, name) for row, name in session.execute(query).tuples()]
+    return [(row, name) for row, name in session.execute(query)]
 
 
 @blueprint.post("/reviews/<int:review_id>")

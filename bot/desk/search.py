@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -57,7 +58,7 @@ class Filters:
             priority=args.get("priority", "") if args.get("priority", "") in ("1", "2", "3", "4") else "",
             team=_digits(args.get("team", "")),
             community=args.get("community", "").strip()[:64],
-            q=args.get("q", "").strip()[:80],
+            q=unicodedata.normalize("NFKC", args.get("q", "")).strip()[:80],
         )
 
     def query(self, **changes: str) -> dict[str, str]:
@@ -114,15 +115,12 @@ def find(
 
 def _counts(session: Session, conditions: list[ColumnElement[bool]]) -> dict[str, int]:
     """Open tickets by group; finished ones are not counted, for nobody acts on that figure and there are many."""
-    by_status = dict(
-        session.execute(
-            select(Ticket.status, func.count())
-            .where(Ticket.status.in_(WAITING + WORKING), *conditions)
-            .group_by(Ticket.status)
-        )
-        .tuples()
-        .all()
+    counted = (
+        select(Ticket.status, func.count())
+        .where(Ticket.status.in_(WAITING + WORKING), *conditions)
+        .group_by(Ticket.status)
     )
+    by_status: Mapping[str, int] = dict(session.execute(counted).all())
     names = ("open", "waiting", "working")
     return {name: sum(by_status.get(status, 0) for status in GROUPS[name][1]) for name in names}
 

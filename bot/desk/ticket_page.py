@@ -109,7 +109,7 @@ def _history(session: Session, row: Ticket) -> list[tuple[Update, str | None]]:
         .where(Update.ticket_id == row.id)
         .order_by(Update.id.desc())
     )
-    return [(update, name) for update, name in session.execute(query).tuples()]
+    return [(update, name) for update, name in session.execute(query)]
 
 
 def _callbacks(session: Session, row: Ticket) -> list[Callback]:

@@ -76,7 +76,10 @@ class AppTransport:
 
     def post(self, target: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer:
         """See Transport."""
-        response = self._app.test_client().post(target, data=body, headers=dict(headers), base_url=self._base)
+        # Buffered, so that the response is closed and the service learns that it has left.
+        response = self._app.test_client().post(
+            target, data=body, headers=dict(headers), base_url=self._base, buffered=True
+        )
         return Answer(response.status_code, response.get_data(as_text=True), response.content_type or "")
 
 
@@ -91,7 +94,7 @@ class AppAdapter(BaseAdapter):
         """Carry the request to the application and its answer back."""
         body = request.body or b""
         answer = self._app.test_client().open(
-            request.url, method=request.method, data=body, headers=list(request.headers.items())
+            request.url, method=request.method, data=body, headers=list(request.headers.items()), buffered=True
         )
         response = requests.Response()
         response.status_code = answer.status_code

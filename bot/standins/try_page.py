@@ -96,4 +96,5 @@ def _sent() -> dict[str, Any]:
 
 
 def _is_known(medium: Any, address: Any) -> bool:
-    return medium in _ADDRESSES and isinstance(address, str) and bool(_ADDRESSES[medium].match(address))
+    known = _ADDRESSES.get(medium) if isinstance(medium, str) else None
+    return known is not None and isinstance(address, str) and bool(known.match(address))

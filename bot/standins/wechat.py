@@ -143,10 +143,11 @@ class WeChatStandIn:
             return Push(query, xml.encode())
         encrypted = self._cipher().encrypt(xml, appid or self.settings.wechat_appid).decode()
         query |= {"encrypt_type": "aes", "msg_signature": self._signature(stamp, nonce, encrypted)}
-        envelope = f"<ToUserName><![CDATA[{ACCOUNT}]]></ToUserName><Encrypt><![CDATA[{encrypted}]]></Encrypt>"
-        if self.settings.wechat_mode == "compatible":
-            return Push(query, xml.replace("</xml>", f"{envelope.split('</ToUserName>')[1]}</xml>").encode())
-        return Push(query, f"<xml>{envelope}</xml>".encode())
+        sealed = f"<Encrypt><![CDATA[{encrypted}]]></Encrypt>"
+        plain = f"<ToUserName><![CDATA[{ACCOUNT}]]></ToUserName>"
+        if self.settings.wechat_mode == "compatible" and xml.endswith("</xml>"):
+            plain = xml.removeprefix("<xml>").removesuffix("</xml>")
+        return Push(query, f"<xml>{plain}{sealed}</xml>".encode())
 
     def _signature(self, *parts: str) -> str:
         return hashlib.sha1("".join(sorted([self.settings.wechat_token, *parts])).encode()).hexdigest()

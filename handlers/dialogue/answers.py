@@ -12,7 +12,7 @@ from functools import lru_cache
 from handlers.dialogue.types import Answer, AskForPerson, FileReview, Outcome, Reply, Rules, Turn
 
 GOOD = 0.12  # score from which on an entry answers the question; a wrong answer is worse than none
-_OTHER_INTENT = 0.8  # what an entry of the other intent keeps of its score
+_OTHER_INTENT = 0.65  # what an entry of the other intent keeps of its score
 _NOISE = re.compile(
     r"[\W_]+|请问|你好|您好|麻烦|问一下|问下|咨询一下|咨询|想问|我想|想|我家|俺家|我们|咱们|一下|你们|这边|[您恁你我俺咱这的了呢啊吧呀嘞么吗]"
 )
@@ -22,7 +22,8 @@ _SAME = tuple(
         ("啥时候|什么时候|什么时间|几时|何时|多会儿|哪天", "几号"),
         ("为什么|为何|凭什么|凭啥", "为啥"),
         ("什么", "啥"),
-        ("怎么样?|如何|咋样", "咋"),
+        ("怎么样?|怎样|如何|咋样", "咋"),
+        ("咋[整弄搞]", "咋办"),
         ("缴", "交"),
         ("[取采供]暖费|供热费|热费|暖费", "暖气费"),
         ("暖气片|散热片", "片子"),
@@ -69,17 +70,22 @@ def find(turn: Turn, intent: str) -> Answer | None:
     """
     entries = _valid(turn.rules, turn.today)
     index, heaviest = _index(entries), math.log(1 + len(entries))
+    question = _levelled(_question(turn))
+    if not question or not entries:
+        return None
+    if same := index.get(f"^{question}$"):
+        return entries[min(same, key=lambda place: (entries[place].intent != intent, place))]
+    if len(question) < 2:
+        return None  # one character, such as 钱, is no question unless it is a variant
     scores = [0.0] * len(entries)
     total = 0.0
-    for piece in _pieces(_question(turn)):
+    for piece in _pieces(question):
         counts = index.get(piece) or Counter[int]()
         weight = math.log(1 + len(entries) / len(counts)) if counts else heaviest
         total += weight
         everywhere = sum(counts.values())
         for place, count in counts.items():
             scores[place] += weight * count / (count + 0.5) * count / everywhere
-    if not total:
-        return None
     ranked = [
         (score / total * (1.0 if entry.intent == intent else _OTHER_INTENT), -place)
         for place, (score, entry) in enumerate(zip(scores, entries, strict=True))
@@ -99,11 +105,12 @@ def _valid(rules: Rules, today: date) -> tuple[Answer, ...]:
 
 @lru_cache(maxsize=8)
 def _index(entries: tuple[Answer, ...]) -> dict[str, Counter[int]]:
-    """For every piece, how many variants of which entry (by its place) have it."""
+    """For every piece, and every variant as a whole, how many variants of which entry (by its place) have it."""
     index: dict[str, Counter[int]] = {}
     for place, entry in enumerate(entries):
         for variant in entry.variants:
-            for piece in _pieces(variant):
+            wording = _levelled(variant)
+            for piece in _pieces(wording) | {f"^{wording}$"}:
                 index.setdefault(piece, Counter())[place] += 1
     return index
 
@@ -118,11 +125,14 @@ def _question(turn: Turn) -> str:
 
 
 def _pieces(text: str) -> frozenset[str]:
-    """The characters and pairs of neighbours of a text, once its wording is levelled; ^ and $ are its ends."""
-    for words, word in _SAME:
-        text = words.sub(word, text)
-    text = _NOISE.sub("", text)
-    if not text:
-        return frozenset()
+    """The characters and the pairs of neighbours of a levelled text; ^ and $ are its ends."""
     ends = f"^{text}$"
     return frozenset(text) | frozenset(ends[i : i + 2] for i in range(len(ends) - 1))
+
+
+@lru_cache(maxsize=4096)
+def _levelled(text: str) -> str:
+    """A text with one word for each of several that mean the same, and without the words that say nothing."""
+    for words, word in _SAME:
+        text = words.sub(word, text)
+    return _NOISE.sub("", text)

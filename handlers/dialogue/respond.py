@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from handlers import unsubscribe
 from handlers.dialogue import clarify, pending
-from handlers.dialogue.choose import open_tickets
+from handlers.dialogue.choose import open_tickets, says_no, says_yes
 from handlers.dialogue.collect import COLD
-from handlers.dialogue.facts import address_in
+from handlers.dialogue.facts import address_in, says_none
 from handlers.dialogue.registry import handler
 from handlers.dialogue.types import Outcome, TicketView, Turn
 
@@ -34,6 +34,19 @@ def respond(turn: Turn) -> Outcome:
     if intent != "out_of_scope":
         outcome = replace(outcome, conversation=replace(outcome.conversation, misunderstood=0))
     return outcome
+
+
+def meaning(turn: Turn) -> str:
+    """The intent that a message is acted on as, in its conversation; out_of_scope where it was not understood."""
+    if turn.danger in RULE_DANGERS:
+        return "danger"
+    asked = turn.conversation.waiting_for
+    if turn.understanding.intent != "unsubscribe" and pending.answer(turn) is not None:
+        if asked in ("confirm_community", "phone", "insist", "callback"):
+            return "affirm" if says_yes(turn) else "deny" if says_no(turn) else "provide_info"
+        said_none = asked in ("community", "building", "unit", "room") and says_none(turn.text)
+        return "deny" if said_none else "provide_info"
+    return choose_intent(turn) or "out_of_scope"
 
 
 def choose_intent(turn: Turn) -> str | None:

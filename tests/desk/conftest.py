@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -89,7 +90,14 @@ class Desk:
 
     def ticket(self, number: str) -> Ticket:
         with self.services.database.reading() as session:
-            return session.scalars(select(Ticket).where(Ticket.number == number)).one()
+            row = session.scalars(select(Ticket).where(Ticket.number == number)).one()
+            session.expunge_all()
+            return row
+
+
+def without_tokens(html: str) -> str:
+    """A page without what differs at every look."""
+    return re.sub(r'name="csrf_token" value="[^"]*"', "", html)
 
 
 def hidden_fields(html: str, action: str) -> dict[str, str]:
@@ -157,7 +165,7 @@ def misread(services: Services) -> Callable[..., int]:
             newest = select(Message).where(Message.contact_id == contact_id).order_by(Message.id.desc()).limit(1)
             message = session.scalars(newest).one()
             message.intent, message.confidence = guess, 0.41
-            message.understanding = '{"ranking": [["%s", 0.41], ["leak", 0.3]], "entities": []}' % guess
+            message.understanding = json.dumps({"ranking": [[guess, 0.41], ["leak", 0.3]], "entities": []})
             if number:
                 message.ticket_id = session.scalars(select(Ticket.id).where(Ticket.number == number)).one()
             row = Review(

@@ -13,7 +13,7 @@ from bot.clock import VirtualClock
 from bot.database import Database
 from bot.desk import throttle
 from bot.services import Services
-from tests.desk.conftest import PASSWORD, Desk
+from tests.desk.conftest import PASSWORD, Desk, hidden_fields, without_tokens
 
 PAGES = ["/desk/", "/desk/reviews", "/desk/callbacks", "/desk/deliveries", "/desk/health"]
 OPENS = {
@@ -30,7 +30,7 @@ def _desk_addresses(app: Flask, method: str) -> list[str]:
     """Every address of the desk that takes a method, with 1 for each of its parts."""
     rules = [rule for rule in app.url_map.iter_rules() if rule.endpoint.startswith("desk.")]
     return [
-        rule.build({name: 1 for name in rule.arguments}, append_unknown=False)[1]  # type: ignore[index]
+        rule.build(dict.fromkeys(rule.arguments, 1), append_unknown=False)[1]  # type: ignore[index]
         for rule in rules
         if method in (rule.methods or ())
     ]
@@ -76,7 +76,9 @@ def test_the_log_in_leads_to_the_page_that_was_asked_for(desk: Desk, services: S
     assert response.request.path == "/desk/callbacks"
 
 
-@pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", "/desk/\\evil", "/desk//evil.example"])
+@pytest.mark.parametrize(
+    "elsewhere", ["https://evil.example/", "//evil.example", "/desk/\\evil", "/desk//evil.example"]
+)
 def test_the_log_in_never_leads_away_from_the_desk(desk: Desk, services: Services, elsewhere: str) -> None:
     _account(services)
     response = desk.client.post(
@@ -91,8 +93,6 @@ def _account(services: Services, name: str = "小王") -> None:
 
 
 def _token(desk: Desk) -> dict[str, str]:
-    from tests.desk.conftest import hidden_fields
-
     return hidden_fields(desk.get("/desk/login"), "/desk/login")
 
 
@@ -100,7 +100,7 @@ def test_a_wrong_password_and_an_unknown_name_are_answered_alike(desk: Desk, ser
     _account(services)
     known, unknown = desk.log_in("小王", "wrong password"), desk.log_in("小李", "wrong password")
     assert known.status_code == unknown.status_code == 401
-    assert known.text.replace("小王", "X") == unknown.text.replace("小李", "X")
+    assert without_tokens(known.text).replace("小王", "") == without_tokens(unknown.text).replace("小李", "")
 
 
 def test_after_six_failures_even_the_right_password_waits_fifteen_minutes(

@@ -1,4 +1,4 @@
-"""Altered copies of training sentences: the slips, scripts and omissions of people in a hurry."""
+"""Altered copies of training sentences: the slips of people in a hurry, and of speech recognition."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import random
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-
-from opencc import OpenCC
-from pypinyin import lazy_pinyin
 
 from nlu.types import Sentence
 
@@ -32,7 +29,6 @@ _SLIPS: dict[str, tuple[str, ...]] = {
     "的": ("得", "滴"),
     "在": ("再",),
 }
-_GREETING = re.compile(r"^(你好|您好|请问|麻烦问下|在吗)[，,。!！ ~]*")
 _PUNCTUATION = re.compile(r"[，。！？、,.!?~…]+")
 
 Change = Callable[[str, random.Random], str]
@@ -52,36 +48,11 @@ def drop_punctuation(text: str, rng: random.Random) -> str:
     return _PUNCTUATION.sub("", text)
 
 
-def drop_greeting(text: str, rng: random.Random) -> str:
-    """Without the greeting it opens with."""
-    return _GREETING.sub("", text)
-
-
-def drop_character(text: str, rng: random.Random) -> str:
-    """One character is missing from a long message."""
-    if len(text) < 8:
-        return text
-    place = rng.randrange(len(text))
-    return text[:place] + text[place + 1 :]
-
-
-def to_pinyin(text: str, rng: random.Random) -> str:
-    """A short message typed without choosing characters."""
-    return " ".join(lazy_pinyin(text)) if len(text) <= 8 else text
-
-
-def to_traditional(text: str, rng: random.Random) -> str:
-    """In Traditional characters; worth little, since the normaliser turns them back."""
-    return str(OpenCC("s2t").convert(text))
-
-
-CHANGES: dict[str, tuple[Change, float]] = {
-    "slip": (slip, 0.1),
-    "drop_punctuation": (drop_punctuation, 0.15),
-    "drop_greeting": (drop_greeting, 1.0),
-    "drop_character": (drop_character, 0.15),
-    "to_pinyin": (to_pinyin, 0.05),
-}
+# Measured on 2026-11-23 over 10,377 sentences, leaving out one writer at a time (mean of three): no change 0.8335,
+# slip 0.8325, drop_punctuation 0.8340, a missing character 0.8331, pinyin 0.8328, no greeting 0.8337, all 0.8341. None
+# of this is beyond chance. These two stay because on 266 other composed messages, typos among them, they did no harm
+# (0.917 without, 0.929 and 0.925 with); for accuracy alone all could go.
+CHANGES: dict[str, tuple[Change, float]] = {"slip": (slip, 0.1), "drop_punctuation": (drop_punctuation, 0.15)}
 
 
 def augment(

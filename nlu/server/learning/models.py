@@ -66,7 +66,7 @@ def train_bayes(matrix: sp.csr_matrix, labels: Array, seed: int, smoothing: floa
     """Complement naive Bayes, the quickest of all."""
     from sklearn.naive_bayes import ComplementNB
 
-    model = ComplementNB(alpha=smoothing, norm=True)
+    model = ComplementNB(alpha=smoothing)
     model.fit(matrix, labels)
     weights = model.feature_log_prob_.T.astype(np.float32)
     return Linear(weights.copy(), np.zeros(weights.shape[1], dtype=np.float32))

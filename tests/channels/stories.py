@@ -1,0 +1,117 @@
+"""How each provider posts, so that every channel can be told the same stories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+from urllib.parse import urlencode
+
+from bot.standins import StandIns
+from bot.standins.wechat import ACCOUNT, document
+from tests.standins.service import Trial
+
+OPENID = "oResidentOfTheStories000000x"
+PHONE = "+8619900001234"
+
+
+@dataclass(frozen=True)
+class Posting:
+    """One webhook, ready to be posted."""
+
+    target: str
+    body: bytes
+    headers: dict[str, str]
+
+    def send(self, trial: Trial) -> tuple[int, str]:
+        """Post it; returns status and body."""
+        response = trial.app.test_client().post(self.target, data=self.body, headers=self.headers, buffered=True)
+        return response.status_code, response.get_data(as_text=True)
+
+
+class Provider(Protocol):
+    """What a provider must be able to do to be told the stories."""
+
+    address: str
+
+    def message(self, standins: StandIns, text: str, number: int) -> Posting:
+        """A true message with an id made of `number`."""
+        ...
+
+    def unknown(self, standins: StandIns) -> Posting:
+        """A true message of a kind that nobody knows."""
+        ...
+
+    def malformed(self, standins: StandIns) -> Posting:
+        """Truly signed, and not to be read."""
+        ...
+
+    def forged(self, posting: Posting) -> Posting:
+        """The same with a false signature."""
+        ...
+
+    def unsigned(self, posting: Posting) -> Posting:
+        """The same without any signature."""
+        ...
+
+    def is_thanks(self, body: str) -> bool:
+        """Whether the answer is the provider's own "thank you"."""
+        ...
+
+
+class WeChatPosts:
+    address = OPENID
+
+    def message(self, standins: StandIns, text: str, number: int) -> Posting:
+        return self._post(standins, {"MsgType": "text", "Content": text, "MsgId": str(number)})
+
+    def unknown(self, standins: StandIns) -> Posting:
+        return self._post(standins, {"MsgType": "hologram", "MsgId": "77"})
+
+    def malformed(self, standins: StandIns) -> Posting:
+        push = standins.wechat.sign("<xml><unclosed>")
+        return Posting(push.target, push.body, {"Content-Type": "text/xml"})
+
+    def forged(self, posting: Posting) -> Posting:
+        return replace(posting, target=posting.target.replace("signature=", "signature=0"))
+
+    def unsigned(self, posting: Posting) -> Posting:
+        return replace(posting, target=posting.target.split("?")[0])
+
+    def is_thanks(self, body: str) -> bool:
+        return body == "success"
+
+    def _post(self, standins: StandIns, fields: dict[str, str]) -> Posting:
+        head = {"ToUserName": ACCOUNT, "FromUserName": OPENID, "CreateTime": "1795399200"}
+        push = standins.wechat.sign(document(head | fields))
+        return Posting(push.target, push.body, {"Content-Type": "text/xml"})
+
+
+class TwilioPosts:
+    address = PHONE
+
+    def message(self, standins: StandIns, text: str, number: int) -> Posting:
+        return self._post(standins, standins.twilio.form(PHONE, text, f"SM{number:032x}"))
+
+    def unknown(self, standins: StandIns) -> Posting:
+        photo = {"NumMedia": "1", "MediaUrl0": "https://m/0", "MediaContentType0": "model/hologram"}
+        return self._post(standins, standins.twilio.form(PHONE, "", "SM" + "7" * 32, **photo))
+
+    def malformed(self, standins: StandIns) -> Posting:
+        return self._post(standins, {"Body": "\x00\ufffe", "From": "?", "MessageSid": "../.."})
+
+    def forged(self, posting: Posting) -> Posting:
+        return replace(posting, headers=posting.headers | {"X-Twilio-Signature": "AAAAAAAAAAAAAAAAAAAAAAAAAAA="})
+
+    def unsigned(self, posting: Posting) -> Posting:
+        headers = {k: v for k, v in posting.headers.items() if k != "X-Twilio-Signature"}
+        return replace(posting, headers=headers)
+
+    def is_thanks(self, body: str) -> bool:
+        return "<Response" in body and "<Message" not in body
+
+    def _post(self, standins: StandIns, form: dict[str, str]) -> Posting:
+        target = "/channels/twilio"
+        return Posting(target, urlencode(form).encode(), standins.twilio.sign(target, form))
+
+
+PROVIDERS: dict[str, Provider] = {"wechat": WeChatPosts(), "twilio": TwilioPosts()}
