@@ -58,8 +58,11 @@ def read_labelled(path: Path) -> list[dict[str, Any]]:
 def _report(rows: Sequence[Mapping[str, Any]], interpreter: Interpreter, places: Gazetteer) -> dict[str, Any]:
     free = [row for row in rows if not row.get("context")]
     bound = [row for row in rows if row.get("context")]
-    with click.progressbar(free, label="Reading", file=click.get_text_stream("stderr")) as progress:
-        pairs = [Pair(row, interpreter.understand(str(row["text"]), places)) for row in progress]
+    pairs = []
+    with click.progressbar(length=len(free), label="Reading", file=click.get_text_stream("stderr")) as bar:
+        for row in free:
+            pairs.append(Pair(row, interpreter.understand(str(row["text"]), places)))
+            bar.update(1)
     report = score(pairs)
     if bound:
         report["context"] = _in_context(bound, interpreter, places)

@@ -83,12 +83,8 @@ _ENGLISH_BUILDING = re.compile(
     r"(?i:(?<![a-z])(?:building|bldg|block|tower)(?: no\.?)? ?(?P<n>\d{1,3}|[a-z](?![a-z])))"
 )
 _ENGLISH_UNIT = re.compile(r"(?i:(?<![a-z])(?:unit|entrance) ?(?P<n>\d{1,2}))(?!\d)")
-_ENGLISH_ROOM = re.compile(
-    r"(?i:(?<![a-z])(?:room|apt\.?|apartment|flat|rm\.?) ?(?P<n>\d{1,4}[a-z]?))(?![\da-z])"
-)
-_GATE = re.compile(
-    rf"(?<![这那每哪同整全])(?P<n>\d{{1,2}}|[一二三四五六东西中]){_S}门(?![口窗锁前外牌缝禁铃岗诊市])"
-)
+_ENGLISH_ROOM = re.compile(r"(?i:(?<![a-z])(?:room|apt\.?|apartment|flat|rm\.?) ?(?P<n>\d{1,4}[a-z]?))(?![\da-z])")
+_GATE = re.compile(rf"(?<![这那每哪同整全])(?P<n>\d{{1,2}}|[一二三四五六东西中]){_S}门(?![口窗锁前外牌缝禁铃岗诊市])")
 _FLOOR = re.compile(
     rf"(?P<n>最?顶|底|负?{_NUM2}){_S}(?:楼(?![上下道梯栋])|层(?!楼?都)|[fF](?![A-Za-z0-9])|(?i:ceng|lou(?![a-z])))"
     rf"(?:(?P<full>{_S}\d{{3,4}}|{_S}[{_HAN}]{{3,4}})(?:室|号房?|房|户)?{_NO_ROOM}"
@@ -103,9 +99,7 @@ _ROOM = re.compile(
 )
 _DOOR = re.compile(rf"(?P<n>{_NUM3}) ?号(?![楼院线召码房]|天|早|晚|上|下|开始|到|起|之|以|那天|人)")
 _SIDE_DOOR = re.compile(rf"(?P<n>{_SIDE}[边侧]?户|[东西]门户)")
-_NUMBER = re.compile(
-    rf"(?:(?<![\d.\-A-Za-z])|(?<=uan))(?<!\d:)(?P<n>\d{{3,4}}[A-Za-z]?)(?![A-Za-z]|-\d){_NO_ROOM}"
-)
+_NUMBER = re.compile(rf"(?:(?<![\d.\-A-Za-z])|(?<=uan))(?<!\d:)(?P<n>\d{{3,4}}[A-Za-z]?)(?![A-Za-z]|-\d){_NO_ROOM}")
 _HAN_NUMBER = re.compile(
     rf"(?<![{_HAN}几])(?!一二三|二三四|三四五|四五六|五六七)(?P<n>[零一二三四五六七八九两幺]{{3,4}})(?![{_HAN}]){_NO_ROOM}"
 )

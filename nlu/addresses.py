@@ -35,11 +35,7 @@ def resolve(text: str, parts: Sequence[Part], communities: Sequence[Part]) -> li
 
 def _outside(parts: Sequence[Part], communities: Sequence[Part]) -> list[Part]:
     """Parts that are not inside the name of an estate (3号院, 壹号公馆)."""
-    return [
-        part
-        for part in parts
-        if all(part.end <= other.start or part.start >= other.end for other in communities)
-    ]
+    return [part for part in parts if all(part.end <= other.start or part.start >= other.end for other in communities)]
 
 
 def _accepted(text: str, part: Part, kept: Sequence[Part], following: Part | None) -> list[Part]:
@@ -66,9 +62,7 @@ def _linked(text: str, before: Part, after: Part) -> bool:
 
 def _bare(text: str, part: Part) -> bool:
     """A number that only its place in 3#2-501 makes a unit."""
-    return len(part.value) == part.end - part.start <= 2 and text[part.end : part.end + 1] in tuple(
-        "-/杠 0123456789"
-    )
+    return len(part.value) == part.end - part.start <= 2 and text[part.end : part.end + 1] in tuple("-/杠 0123456789")
 
 
 def _floor_and_door(part: Part) -> bool:
@@ -92,12 +86,7 @@ def _proved(text: str, part: Part, linked: Part | None, kept: Sequence[Part], fo
         return _in_list(text, part, kept) or _stands_alone(text, part)
     rises = following is not None and _RANK[following.kind] > _RANK[part.kind]
     if part.kind == "unit":
-        return (
-            rises
-            and part.value not in "东西南北中"
-            and following is not None
-            and _linked(text, part, following)
-        )
+        return rises and part.value not in "东西南北中" and following is not None and _linked(text, part, following)
     # Weak building-and-room pairs (3 1502) are written alone or after the estate, never inside a sentence.
     return part.kind == "building" and rises and _ALONE.fullmatch(text[: part.start]) is not None
 

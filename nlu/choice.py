@@ -46,9 +46,7 @@ def _restated(group: Sequence[Part], later: Sequence[Part]) -> set[int]:
     """Where the parts stand that a later address says again; a new one with a room leaves none below it."""
     top = min(_RANK[part.kind] for part in later)
     kinds = {part.kind for part in later}
-    return {
-        part.start for part in group if part.kind in kinds or (_RANK[part.kind] > top and "room" in kinds)
-    }
+    return {part.start for part in group if part.kind in kinds or (_RANK[part.kind] > top and "room" in kinds)}
 
 
 def _groups(text: str, parts: Sequence[Part]) -> list[list[Part]]:

@@ -20,9 +20,7 @@ _PHASE = (
     rf"(?<!期){_YARD}|[A-Za-z]地块|[一二三四五六七八九]组团)"
 )
 PHASE = re.compile(rf" ?{_PHASE}")
-_ENDING = re.compile(
-    rf"(?:(?P<strong>{_STRONG})+[汇湾城]?|(?P<weak>{_WEAK}))(?P<phase>(?: ?{_PHASE}){{0,2}})"
-)
+_ENDING = re.compile(rf"(?:(?P<strong>{_STRONG})+[汇湾城]?|(?P<weak>{_WEAK}))(?P<phase>(?: ?{_PHASE}){{0,2}})")
 _ROAD_YARD = re.compile(
     rf"(?P<road>[\u4e00-\u9fff]{{1,5}}(?:路|大街|街|大道|巷|道|胡同))(?P<dir>[东西南北中]段?)?(?:附)?"
     rf"(?P<yard>{_YARD}|\d{{1,3}}号(?!楼|线))(?P<phase>{_PHASE})?"
@@ -201,17 +199,9 @@ def _proved(text: str, start: int, body: int, end: int, starts: frozenset[int]) 
         return True
     if end > body:
         return True
-    if (
-        _AFTER_REGION.search(text[max(0, start - 6) : start])
-        and len(name) <= 5
-        and _ESTATE_ENDING.search(name)
-    ):
+    if _AFTER_REGION.search(text[max(0, start - 6) : start]) and len(name) <= 5 and _ESTATE_ENDING.search(name):
         return True
-    return (
-        len(name) <= 6
-        and _ESTATE_ENDING.search(name) is not None
-        and _ESTATE_GOES_ON.match(text, end) is not None
-    )
+    return len(name) <= 6 and _ESTATE_ENDING.search(name) is not None and _ESTATE_GOES_ON.match(text, end) is not None
 
 
 def _lane(text: str, start: int, end: int, starts: frozenset[int]) -> bool:

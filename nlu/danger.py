@@ -48,8 +48,7 @@ def match_danger(text: str, rules: DangerRules | None = None) -> str | None:
 
 def _reported(kind: _Kind, sentences: list[str]) -> bool:
     return any(
-        kind.any.search(sentence) and not (kind.unless and kind.unless.search(sentence))
-        for sentence in sentences
+        kind.any.search(sentence) and not (kind.unless and kind.unless.search(sentence)) for sentence in sentences
     )
 
 

@@ -9,9 +9,7 @@ from nlu.words import alternatives, pattern
 _N = r"(?:\d{1,3}|[一二两三四五六七八九十百]{1,4}|好几|半|大半|俩|仨|几|整)"
 _DAY = alternatives("durations", "day")
 _PART = alternatives("durations", "part")
-_CLOCK = (
-    r"(?:[\d一二两三四五六七八九十]{1,3}(?:点(?:多|半|钟|左右|来钟|\d{1,2}分?)?|时(?:许)?|:\d\d)(?:左右|多)?)"
-)
+_CLOCK = r"(?:[\d一二两三四五六七八九十]{1,3}(?:点(?:多|半|钟|左右|来钟|\d{1,2}分?)?|时(?:许)?|:\d\d)(?:左右|多)?)"
 _WHEN = rf"(?:{_DAY}的?{_PART}?{_CLOCK}?|{_PART}{_CLOCK}?|{_CLOCK})"
 _NOW = r"(?:现在|今天|今儿个?|目前|今早|今晚|这会儿|此刻|如今)"
 _SPAN = r"(?:个多?小时|个?小时|个?钟头|天|夜|个?星期|个?礼拜|周|个多?月|个冬天|年)"
@@ -53,9 +51,7 @@ def _counts(text: str, match: re.Match[str], form: re.Pattern[str]) -> bool:
     if form in (_UNTIL, _FROM):
         return True
     if form is _SINCE:
-        return not re.match(r"供暖|收费|供热|缴费|试水|热的|办理", after) and not re.search(
-            r"[几啥]", match["d"]
-        )
+        return not re.match(r"供暖|收费|供热|缴费|试水|热的|办理", after) and not re.search(r"[几啥]", match["d"])
     return _is_length(match["d"], before, after)
 
 
@@ -65,11 +61,7 @@ def _is_length(span: str, before: str, after: str) -> bool:
         r"[交缴]费?[完了]*$", before
     ):
         return True
-    if (
-        _NOT_AFTER.match(after)
-        or _NOT_BEFORE.search(before)
-        or span in {"一天", "半天", "一年", "一夜", "几年"}
-    ):
+    if _NOT_AFTER.match(after) or _NOT_BEFORE.search(before) or span in {"一天", "半天", "一年", "一夜", "几年"}:
         return False
     if span.endswith(("年", "年了", "小时", "钟头")):
         return _FAULT_BEFORE.search(before) is not None

@@ -21,9 +21,7 @@ def extract(text: str, gazetteer: Gazetteer | None = None) -> list[Entity]:
     Values are strings, a temperature too ("15.5"); `as_number` reads it.
     """
     normal = normalise(text[:_MAX_LENGTH])
-    numbers = [
-        _entity(text, normal, item.kind, item.value, item.start, item.end) for item in contacts(normal.text)
-    ]
+    numbers = [_entity(text, normal, item.kind, item.value, item.start, item.end) for item in contacts(normal.text)]
     places = [
         _entity(text, normal, part.kind, part.value, part.start, part.end)
         for part in read_places(normal.text, gazetteer)

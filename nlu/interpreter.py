@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 
 import urllib3
 
+from nlu.certainties import settle
 from nlu.entities import extract
 from nlu.facts import read_facts
 from nlu.gazetteer import Gazetteer
@@ -47,6 +48,10 @@ class Interpreter(Protocol):
 
     def understand(self, text: str, gazetteer: Gazetteer | None = None) -> Understanding:
         """What `text` means. Raises NluError where nothing can be said now."""
+        ...
+
+    def model(self) -> str:
+        """The name of the model that answers. Raises NluError where nobody does."""
         ...
 
 
@@ -167,16 +172,18 @@ def _read(text: str, answer: Mapping[str, Any], model: str | None, gazetteer: Ga
     said = set(answer.get("also") or ()) - NEVER_ALSO - {intent}
     also = tuple(name for name in INTENTS if name in said)
     facts = read_facts(text, intent, also)
-    return Understanding(
-        text=text,
-        intent=intent,
-        confidence=confidence,
-        ranking=ranking,
-        also=also,
-        entities=tuple(extract(text, gazetteer)),
-        scope=facts.scope,
-        severity=facts.severity,
-        need=facts.need,
-        model=model,
-        threshold=float(answer.get("threshold") or 0.0),
+    return settle(
+        Understanding(
+            text=text,
+            intent=intent,
+            confidence=confidence,
+            ranking=ranking,
+            also=also,
+            entities=tuple(extract(text, gazetteer)),
+            scope=facts.scope,
+            severity=facts.severity,
+            need=facts.need,
+            model=model,
+            threshold=float(answer.get("threshold") or 0.0),
+        )
     )

@@ -91,9 +91,7 @@ def parse_address(text: str, gazetteer: Gazetteer | None = None) -> Address:
     parts = read_places(normalise(text).text, gazetteer)
     last = {part.kind: part.value for part in parts}
     rooms = dict.fromkeys(part.value for part in parts if part.kind == "room")
-    return Address(
-        last.get("district"), last.get("community"), last.get("building"), last.get("unit"), tuple(rooms)
-    )
+    return Address(last.get("district"), last.get("community"), last.get("building"), last.get("unit"), tuple(rooms))
 
 
 def _communities(text: str, scanned: Sequence[Part], gazetteer: Gazetteer | None) -> list[Part]:
@@ -109,9 +107,7 @@ def _communities(text: str, scanned: Sequence[Part], gazetteer: Gazetteer | None
     listed = [item for item in known if not any(_swallows(text, span, item) for span in unknown)]
     by_form = [span for span in unknown if all(_apart(span, item) for item in listed)]
     found = [Part("community", item.value, item.start, item.end) for item in listed]
-    found += [
-        Part("community", name_of(text[span.start : span.end]), span.start, span.end) for span in by_form
-    ]
+    found += [Part("community", name_of(text[span.start : span.end]), span.start, span.end) for span in by_form]
     return sorted(found, key=lambda part: part.start)
 
 

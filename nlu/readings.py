@@ -139,12 +139,7 @@ def _decimal_clause(text: str, match: re.Match[str]) -> bool:
         return not _OTHER_DECIMAL.search(re.split("[,，。;；]", before)[-1])
     last = re.fullmatch(r"[了多。.!！?？ ]*", text[match.end() :]) is not None
     opened = re.search(r"[\u4e00-\u9fff][,，。;；]$", before) is not None
-    return (
-        last
-        and opened
-        and 8 <= (to_float(match["low"]) or 0) <= 30
-        and bool(re.search("[温冷热凉冰冻]", text))
-    )
+    return last and opened and 8 <= (to_float(match["low"]) or 0) <= 30 and bool(re.search("[温冷热凉冰冻]", text))
 
 
 def _value_bare(match: re.Match[str]) -> float | None:

@@ -1,4 +1,4 @@
-"""The word lists of the rules, read once from data/rules/words.yml."""
+"""The word lists of the rules, read once from data/lexicon/words.yml."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-_FILE = Path(__file__).resolve().parent.parent / "data" / "rules" / "words.yml"
+_FILE = Path(__file__).resolve().parent.parent / "data" / "lexicon" / "words.yml"
 # <name> inside a pattern stands for another list of the same section.
 _REFERENCE = re.compile(r"(?<!\?P)<([a-z_]*[a-z])>")
 

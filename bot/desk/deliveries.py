@@ -9,7 +9,7 @@ from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
 from bot import outbox, staff
-from bot.desk.pages import TROUBLED, blueprint, page, page_number, permit, services
+from bot.desk.pages import TROUBLED, blueprint, page, page_number, permit, services, troubled
 from bot.models import Contact, Delivery, Ticket
 
 PAGE_SIZE = 50
@@ -20,12 +20,12 @@ def deliveries() -> str:
     """Failed, unknown and held texts, newest first."""
     permit(staff.DELIVER)
     state, number = request.args.get("state", ""), page_number()
-    states = (state,) if state in TROUBLED else TROUBLED
+    wanted = [troubled, Delivery.state == state] if state in TROUBLED else [troubled]
     with services().database.reading() as session:
         query = (
             select(Delivery, Ticket.number)
             .outerjoin(Ticket, Ticket.id == Delivery.ticket_id)
-            .where(Delivery.state.in_(states))
+            .where(*wanted)
             .options(selectinload(Delivery.contact))
             .order_by(Delivery.created_at.desc(), Delivery.id.desc())
             .limit(PAGE_SIZE + 1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from twilio.rest import Client
 from wechatpy.session.memorystorage import MemoryStorage
@@ -31,6 +29,6 @@ def twilio_channel(settings: Settings, api: Api | None = None) -> Twilio:
 
 
 @pytest.fixture
-def api() -> Iterator[Api]:
+def api() -> Api:
     """A provider's API without answers yet."""
-    yield Api()
+    return Api()

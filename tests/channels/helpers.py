@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -42,9 +41,8 @@ TEXT_PUSH = """<xml><ToUserName><![CDATA[gh_97417a04a28d]]></ToUserName>
 
 def request_for(method: str, target: str, body: bytes = b"", headers: dict[str, str] | None = None) -> Request:
     """A request as it reaches a channel; its Host is nobody's, as an attacker may send it."""
-    builder = EnvironBuilder(
-        path=target, method=method, data=body, headers=headers or {}, base_url="http://evil.example"
-    )
+    given = list((headers or {}).items())
+    builder = EnvironBuilder(path=target, method=method, data=body, headers=given, base_url="http://evil.example")
     return Request(builder.get_environ())
 
 
@@ -126,6 +124,3 @@ def form_of(call: requests.PreparedRequest) -> dict[str, str]:
     body = call.body or ""
     text = body.decode() if isinstance(body, bytes) else str(body)
     return {name: values[0] for name, values in parse_qs(text).items()}
-
-
-Build = Callable[..., Any]

@@ -45,7 +45,10 @@ STATUS = {
 
 
 def post(
-    form: Mapping[str, str], target: str = "/channels/twilio", signature: str | None = None, signed_url: str | None = None
+    form: Mapping[str, str],
+    target: str = "/channels/twilio",
+    signature: str | None = None,
+    signed_url: str | None = None,
 ) -> Request:
     url = signed_url or f"https://heat.example.cn{target}"
     if signature is None:

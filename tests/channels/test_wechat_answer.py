@@ -29,7 +29,9 @@ def content(text: str) -> str:
     return found
 
 
-@pytest.mark.parametrize("text", ["好的", "<b>&amp;</b>", "]]>", "a]]></Content><MsgType>news</MsgType>", "一\n二\t三", "😀"])
+@pytest.mark.parametrize(
+    "text", ["好的", "<b>&amp;</b>", "]]>", "a]]></Content><MsgType>news</MsgType>", "一\n二\t三", "😀"]
+)
 def test_a_text_arrives_as_it_is(text: str) -> None:
     assert content(text) == text
 

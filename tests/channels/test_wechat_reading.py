@@ -97,7 +97,9 @@ def test_a_url_signature_does_not_pass_for_an_empty_encrypted_body() -> None:
         wechat_channel(WECHAT).read(push)
 
 
-@pytest.mark.parametrize("query", [{"signature": ""}, {"signature": "f" * 40}, {"signature": "信" * 40}, {"nonce": "1"}])
+@pytest.mark.parametrize(
+    "query", [{"signature": ""}, {"signature": "f" * 40}, {"signature": "信" * 40}, {"nonce": "1"}]
+)
 def test_a_false_plain_signature_is_refused(query: dict[str, str]) -> None:
     with pytest.raises(BadSignature):
         wechat_channel(PLAIN).read(plain_push(TEXT_PUSH, NOW, **query))
@@ -228,7 +230,9 @@ def test_a_list_of_one_and_of_several_look_the_same(times: int) -> None:
 
 
 def test_an_automatic_position_is_not_kept() -> None:
-    found = message("<MsgType>event</MsgType><Event>LOCATION</Event><Latitude>34.7</Latitude><Longitude>113</Longitude>")
+    found = message(
+        "<MsgType>event</MsgType><Event>LOCATION</Event><Latitude>34.7</Latitude><Longitude>113</Longitude>"
+    )
     assert "34.7" not in str(found.payload)
 
 

@@ -219,18 +219,19 @@ def test_without_a_secret_nothing_is_tried(api: Api) -> None:
 
 def test_two_processes_share_one_token(api: Api, database: Database, clock: VirtualClock) -> None:
     script(api, OK)
-    for _process in range(2):
-        channel = wechat.create(WECHAT, database, api.session())
-        assert channel is not None
-        channel.send(OUT)
+    first, second = (wechat.create(WECHAT, database, api.session()) for _process in range(2))
+    assert first is not None
+    assert second is not None
+    first.send(OUT)
+    second.send(OUT)
     assert api.count("stable_token") == 1
     clock.advance(timedelta(seconds=7200 - 59))  # a token in its last minute is not begun with
-    channel.send(OUT)
+    first.send(OUT)
     assert api.count("stable_token") == 2
 
 
 def test_a_token_that_another_process_has_renewed_is_not_thrown_away(
-    api: Api, database: Database, clock: VirtualClock
+    api: Api, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script(api, refused(40001), OK, tokens=(TOKEN,))
     ours = wechat.create(WECHAT, database, api.session())
@@ -244,7 +245,7 @@ def test_a_token_that_another_process_has_renewed_is_not_thrown_away(
             store.set(key, "renewed-by-another", 7200)
         return original(*args)
 
-    ours._client._once = meanwhile  # type: ignore[method-assign]
+    monkeypatch.setattr(ours._client, "_once", meanwhile)
     ours.send(OUT)
     assert api.count("stable_token") == 0
     assert (api.calls[-1].url or "").endswith("renewed-by-another")

@@ -71,21 +71,21 @@ class Trial:
         """Every delivery, oldest first."""
         return self._all(select(Delivery).order_by(Delivery.id))
 
-    def _all(self, query: Select[tuple[Row]]) -> list[Row]:
+    def _all(self, query: Select[Row]) -> list[Row]:
         with self.services.database.reading() as session:
             rows = list(session.scalars(query))
             session.expunge_all()
             return rows
 
 
-def build(settings: Settings, database: Database, mode: str = "safe") -> Trial:
-    """A service on `database` in demonstration mode; WeChat in `mode`."""
+def build(settings: Settings, database: Database, mode: str = "safe", base: str = BASE) -> Trial:
+    """A service on `database` in demonstration mode; WeChat in `mode`. `base` is the address it believes to have."""
     demo = replace(
         settings,
         demo="1",
-        public_url=BASE,
-        wechat_api=f"{BASE}/standins/wechat",
-        twilio_api=f"{BASE}/standins/twilio",
+        public_url=base,
+        wechat_api=f"{base}/standins/wechat",
+        twilio_api=f"{base}/standins/twilio",
         **{**DEMO_CREDENTIALS, "wechat_mode": mode},
     )
     interpreter = WordInterpreter()

@@ -1,0 +1,68 @@
+"""What the words settle by themselves, whatever a classifier makes of them: bare data, danger to life, a reading."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from nlu.danger import match_danger
+from nlu.types import INTENTS, NEVER_ALSO, Entity, Understanding
+from nlu.words import alternatives, pattern
+
+CERTAIN = 0.97  # the rules' own share of right answers on the corpus, rounded down
+_FILLER = re.compile(f"(?:{alternatives('certainties', 'filler')}|\\d)*")
+_EQUIPMENT = pattern("certainties", "equipment")
+_COLD = frozenset({"no_heat", "low_temperature"})
+ENOUGH_FOR_SOME_HEAT = 12.0  # ℃: the annotation guide, rule 4
+_NOT_A_WORD = re.compile(r"[\W_]+")
+_DATA = frozenset({"community", "building", "unit", "room", "temperature", "phone", "account_no"})
+# A burst pipe is a leak unless someone's life is in danger; the others are dangers to life.
+_TO_LIFE = frozenset({"gas", "fire", "carbon_monoxide", "shock", "collapse"})
+
+
+def settle(understanding: Understanding) -> Understanding:
+    """The understanding with what is certain put first; the classifier's ranking is kept behind it."""
+    if match_danger(understanding.text) in _TO_LIFE and understanding.intent != "danger":
+        return _first("danger", understanding)
+    if understanding.intent != "provide_info" and is_bare_data(understanding.text, understanding.entities):
+        return replace(_first("provide_info", understanding), also=())
+    return _by_reading(understanding)
+
+
+def _by_reading(understanding: Understanding) -> Understanding:
+    """A home's reading decides between no heat and too little, where no equipment is described (guide, rule 4)."""
+    readings = [float(e.value) for e in understanding.entities if e.entity == "temperature"]
+    if understanding.intent not in _COLD or not readings or _EQUIPMENT.search(understanding.text):
+        return understanding
+    meant = "low_temperature" if readings[-1] >= ENOUGH_FOR_SOME_HEAT else "no_heat"
+    if meant == understanding.intent:
+        return understanding
+    swapped = {"no_heat": "low_temperature", "low_temperature": "no_heat"}
+    ranking = tuple((swapped.get(name, name), share) for name, share in understanding.ranking)
+    also = tuple(name for name in understanding.also if name != meant)
+    return replace(understanding, intent=meant, ranking=ranking, also=also)
+
+
+def is_bare_data(text: str, entities: Sequence[Entity]) -> bool:
+    """Whether a message holds nothing but data: an address, a phone, a number, a reading, with words like 我是 around."""
+    if not any(entity.entity in _DATA for entity in entities):
+        return False
+    rest, end = [], 0
+    for entity in entities:
+        rest.append(text[end : entity.start])
+        end = entity.end
+    rest.append(text[end:])
+    return _FILLER.fullmatch(_NOT_A_WORD.sub("", "".join(rest))) is not None
+
+
+def _first(intent: str, understanding: Understanding) -> Understanding:
+    others = tuple((name, share * (1 - CERTAIN)) for name, share in understanding.ranking if name != intent)
+    said = {*understanding.also, understanding.intent} - NEVER_ALSO - {intent}
+    return replace(
+        understanding,
+        intent=intent,
+        confidence=max(CERTAIN, understanding.confidence),
+        ranking=((intent, CERTAIN), *others),
+        also=tuple(name for name in INTENTS if name in said),
+    )
