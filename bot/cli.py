@@ -47,6 +47,7 @@ def main() -> None:
     logging.getLogger("waitress").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("twilio.http_client").setLevel(logging.WARNING)  # it logs bodies with phones at INFO
+    logging.getLogger("urllib3").setLevel(logging.WARNING)  # its DEBUG lines hold addresses with tokens
 
 
 @main.command()

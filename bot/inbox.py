@@ -23,6 +23,8 @@ BURST_WINDOW = timedelta(seconds=10)  # from the third message within it on, mes
 BURST_SILENCE = timedelta(seconds=3)  # … until this much silence,
 BURST_LIMIT = timedelta(seconds=10)  # … or this long at most
 MAX_TEXT = 5000  # characters kept of one message
+UNSAID = frozenset({"unfollow", "report", "other_event"})  # kinds that show nothing of the resident's being there
+SAID = frozenset({"text", "voice"})  # kinds that residents say something with; following an account is no burst
 
 
 _MINE = (Message.contact_id == bindparam("contact_id"), Message.handled_at.is_(None))
@@ -101,10 +103,14 @@ def store(session: Session, inbound: Inbound, *, claim: bool) -> Received:
         same = (Message.channel == row["channel"], Message.provider_id == row["provider_id"])
         return Received(session.scalars(select(Message.id).where(*same)).one(), contact.id, new=False)
     waiting_before = contact.pending_since is not None
-    _make_pending(contact, now, row["danger"])
-    contact.before_last_at, contact.last_inbound_at = contact.last_inbound_at, now
-    contact.channel, contact.account = inbound.channel, inbound.recipient
-    contact.following, contact.unreachable_at = inbound.kind != "unfollow", None
+    said = inbound.kind in SAID
+    _make_pending(contact, now, row["danger"], said)
+    if said:
+        contact.before_last_at, contact.last_inbound_at = contact.last_inbound_at, now
+    if inbound.kind not in UNSAID:
+        contact.channel, contact.account = inbound.channel, inbound.recipient
+        contact.following, contact.unreachable_at = True, None
+    contact.following = contact.following and inbound.kind != "unfollow"
     if not claim or waiting_before or (contact.due_at or now) > now:
         return Received(message_id, contact.id, new=True)
     only = Pending(message_id, row["kind"], row["text"], now, inbound.sent_at, row["lane"], row["danger"])
@@ -159,12 +165,12 @@ def _contact(session: Session, inbound: Inbound, now: datetime) -> Contact:
     return session.scalars(_BY_ADDRESS, found).one()
 
 
-def _make_pending(contact: Contact, now: datetime, danger: str | None) -> None:
+def _make_pending(contact: Contact, now: datetime, danger: str | None, said: bool) -> None:
     """Note that the contact has something to handle, and when: danger and single messages now, bursts after silence."""
     if danger:
         contact.pending_lane, contact.due_at = LANE_URGENT, now
     elif contact.pending_lane != LANE_URGENT or contact.due_at is None:
-        third = contact.before_last_at is not None and contact.before_last_at > now - BURST_WINDOW
+        third = said and contact.before_last_at is not None and contact.before_last_at > now - BURST_WINDOW
         limit = (contact.pending_since or now) + BURST_LIMIT
         contact.due_at = min(now + BURST_SILENCE, limit) if third else min(contact.due_at or now, now)
     contact.pending_since = contact.pending_since or now

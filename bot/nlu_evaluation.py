@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -34,7 +35,7 @@ def evaluate(settings: Settings, file: Path, as_json: bool) -> None:
     except CorpusError as error:
         raise click.ClickException(str(error)) from None
     with running_nlu(settings) as ready:
-        report = _report(rows, RasaInterpreter(ready.nlu_url, ready.nlu_token), default_gazetteer())
+        report = report_on(rows, RasaInterpreter(ready.nlu_url, ready.nlu_token), default_gazetteer())
     if as_json:
         click.echo(json.dumps(report, ensure_ascii=False))
         return
@@ -55,11 +56,12 @@ def read_labelled(path: Path) -> list[dict[str, Any]]:
     return list(read_jsonl(path))
 
 
-def _report(rows: Sequence[Mapping[str, Any]], interpreter: Interpreter, places: Gazetteer) -> dict[str, Any]:
+def report_on(rows: Sequence[Mapping[str, Any]], interpreter: Interpreter, places: Gazetteer) -> dict[str, Any]:
+    """The scores of labelled rows; those with a `context` are told apart, under "context"."""
     free = [row for row in rows if not row.get("context")]
     bound = [row for row in rows if row.get("context")]
     pairs = []
-    with click.progressbar(length=len(free), label="Reading", file=click.get_text_stream("stderr")) as bar:
+    with click.progressbar(length=len(free), label="Reading", file=sys.stderr) as bar:
         for row in free:
             pairs.append(Pair(row, interpreter.understand(str(row["text"]), places)))
             bar.update(1)

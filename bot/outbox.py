@@ -18,7 +18,6 @@ from sqlalchemy.orm import Session
 from bot import clock
 from bot.channels import (
     Channel,
-    GiveUp,
     Misconfigured,
     OptedOut,
     OtherWay,
@@ -188,7 +187,7 @@ def _after_send(session: Session, claimed: Claimed, error: SendError | None) -> 
     contact_id = session.scalar(select(Delivery.contact_id).where(Delivery.id == claimed.id))
     if isinstance(error, OptedOut):
         session.execute(update(Contact).where(Contact.id == contact_id).values(opted_out_at=clock.now()))
-    if isinstance(error, GiveUp | OtherWay):
+    if isinstance(error, OtherWay):
         session.execute(update(Contact).where(Contact.id == contact_id).values(unreachable_at=clock.now()))
     if error is None or isinstance(error, Misconfigured):
         set_channel_state(session, claimed.channel, error is None, error.reason if error else None)

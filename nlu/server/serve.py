@@ -62,6 +62,8 @@ def _keep_texts_out_of_logs() -> None:
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     logging.basicConfig(level=logging.WARNING)
+    logging.getLogger("sanic").setLevel(logging.WARNING)
+    logging.getLogger("sanic.root").setLevel(logging.WARNING)
     logging.getLogger("sanic.root").setLevel(logging.WARNING)
 
 
