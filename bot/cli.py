@@ -158,9 +158,10 @@ def staff() -> None:
 @click.option(
     "--role", default="agent", show_default=True, help="reviewer, agent, dispatcher, crew, supervisor, administrator"
 )
+@click.option("--team", help="code of the team, for crew")
 @click.password_option()
 @_plain_errors
-def add(name: str, role: str, password: str) -> None:
+def add(name: str, role: str, team: str | None, password: str) -> None:
     """Add someone; the first is an administrator."""
     from bot import crypto
     from bot import staff as accounts
@@ -171,7 +172,7 @@ def add(name: str, role: str, password: str) -> None:
     database = Database(settings.database_url)
     try:
         with database.transaction() as session:
-            person = accounts.add(session, name, password, role)
+            person = accounts.add(session, name, password, role, team)
             click.echo(f"{person.name} can log in as {person.role}.")
     except ValueError as error:
         raise click.ClickException(str(error)) from None

@@ -19,6 +19,7 @@ from bot.record import Recorder
 from bot.services import Services
 from bot.texts import exists, render
 from bot.tickets import Context
+from bot.trace import trace
 from bot.turns import build_turn
 from bot.upsert import insert_ignoring
 from handlers.dialogue.respond import respond
@@ -59,16 +60,15 @@ def handle(services: Services, claim: Claim, deadline: datetime | None = None) -
         return None
     try:
         understanding = _understand(services, messages)
+        return _respond_and_record(services, claim, messages, understanding, deadline)
     except NluError as error:
         log.warning("Understanding is not available: %s", type(error).__name__)
-        return _keep_for_later(services, claim, messages, deadline)
-    try:
-        return _respond_and_record(services, claim, messages, understanding, deadline)
+        return _keep_for_later(services, claim, deadline)
     except LostLease:
         return None
     except Exception as error:
         # Whatever a message provokes, the queue moves on: after three attempts a person looks at it.
-        log.exception("A turn failed", extra={"message": messages[-1].id, "error": type(error).__name__})
+        log.error("The turn of message %s failed: %s", messages[-1].id, trace(error))
         return _note_failure(services, claim, messages, deadline)
 
 
@@ -214,7 +214,13 @@ def _answer_to_kind(services: Services, contact: Contact, message: Pending) -> t
 
 
 def _reply(
-    session: Session, contact: Contact, message: Pending, text: str, keys: Sequence[str], deadline: datetime | None
+    session: Session,
+    contact: Contact,
+    message: Pending,
+    text: str,
+    keys: Sequence[str],
+    deadline: datetime | None,
+    occasion: str | None = None,
 ) -> Answer | None:
     if not text:
         return None
@@ -224,7 +230,7 @@ def _reply(
         session,
         contact,
         text,
-        occasion=f"message:{message.id}",
+        occasion=occasion or f"message:{message.id}",
         kind="urgent" if message.danger else "reply",
         now=now,
         message_id=message.id,
@@ -234,36 +240,27 @@ def _reply(
     return Answer(text, delivery_id, passive)
 
 
-def _keep_for_later(
-    services: Services, claim: Claim, messages: Sequence[Pending], deadline: datetime | None
-) -> Answer | None:
+def _keep_for_later(services: Services, claim: Claim, deadline: datetime | None) -> Answer | None:
     """Understanding is down: the messages stay unhandled, and the resident hears once that they have arrived."""
-    book = services.rules.current()
     with services.database.transaction() as session:
         contact = inbox.still_ours(session, claim)
         if contact is None:
             return None
         waiting = inbox.unhandled(session, contact.id)
+        told = any(message.told_waiting for message in waiting)
         answer = None
-        if waiting and not any(message.told_waiting for message in waiting):
-            session.execute(update(Message).where(Message.id == waiting[-1].id).values(told_waiting=True))
-            text = render(book, "system.received", contact.medium, {})
-            now = clock.now()
-            passive = deadline is not None and now < deadline
-            occasion = f"waiting:{waiting[-1].id}"
-            delivery_id = outbox.queue(
-                session,
-                contact,
-                text,
-                occasion=occasion,
-                kind="reply",
-                now=now,
-                message_id=waiting[-1].id,
-                passive=passive,
-            )
-            answer = Answer(text, delivery_id, passive)
+        if waiting and not told and contact.taken_over_by is None:
+            answer = _say_received(services, session, contact, waiting[-1], deadline)
         inbox.settle(session, contact, retry_after=RETRY_NLU)
         return answer
+
+
+def _say_received(
+    services: Services, session: Session, contact: Contact, message: Pending, deadline: datetime | None
+) -> Answer | None:
+    session.execute(update(Message).where(Message.id == message.id).values(told_waiting=True))
+    text = render(services.rules.current(), "system.received", contact.medium, {})
+    return _reply(session, contact, message, text, ["system.received"], deadline, occasion=f"waiting:{message.id}")
 
 
 def _note_failure(
@@ -285,8 +282,10 @@ def _note_failure(
         for message_id in ids:
             row = {"message_id": message_id, "reason": "failed", "created_at": clock.now()}
             insert_ignoring(session, Review, [row], ["message_id"])
-        text = render(services.rules.current(), "system.person_will_look", contact.medium, {})
-        answer = _reply(session, contact, messages[-1], text, ["system.person_will_look"], deadline)
+        answer = None
+        if contact.taken_over_by is None:
+            text = render(services.rules.current(), "system.person_will_look", contact.medium, {})
+            answer = _reply(session, contact, messages[-1], text, ["system.person_will_look"], deadline)
         inbox.settle(session, contact)
         return answer
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,7 +23,9 @@ LEASE = timedelta(seconds=6)
 BURST_WINDOW = timedelta(seconds=10)  # from the third message within it on, messages are collected …
 BURST_SILENCE = timedelta(seconds=3)  # … until this much silence,
 BURST_LIMIT = timedelta(seconds=10)  # … or this long at most
-MAX_TEXT = 5000  # characters kept of one message
+MAX_TEXT = 5000  # characters kept of one message,
+MAX_ID = 128  # … of a provider's id, and
+MAX_ACCOUNT = 64  # … of our account's name: what the columns have room for
 UNSAID = frozenset({"unfollow", "report", "other_event"})  # kinds that show nothing of the resident's being there
 SAID = frozenset({"text", "voice"})  # kinds that residents say something with; following an account is no burst
 
@@ -95,7 +98,7 @@ def receive(database: Database, inbound: Inbound, *, claim: bool = True) -> Rece
 
 def store(session: Session, inbound: Inbound, *, claim: bool) -> Received:
     """`receive` within the caller's transaction."""
-    now = clock.now()
+    now, inbound = clock.now(), _clean(inbound)
     contact = _contact(session, inbound, now)
     row = _row(inbound, contact, now)
     message_id = insert_new(session, Message, row, ["channel", "provider_id"])
@@ -117,17 +120,34 @@ def store(session: Session, inbound: Inbound, *, claim: bool) -> Received:
     return Received(message_id, contact.id, new=True, claim=_lease(contact, now, only))
 
 
+def _clean(inbound: Inbound) -> Inbound:
+    """What a sender cannot be trusted to send: valid Unicode, no NUL (it breaks PostgreSQL), and a sensible length."""
+    provider_id = _storable(inbound.provider_id)
+    if len(provider_id) > MAX_ID:  # two that only differ at their ends are still two
+        provider_id = hashlib.sha256(provider_id.encode()).hexdigest()
+    return replace(
+        inbound,
+        provider_id=provider_id,
+        sender=_storable(inbound.sender),
+        recipient=_storable(inbound.recipient)[:MAX_ACCOUNT],
+        text=_storable(inbound.text[:MAX_TEXT]),
+    )
+
+
+def _storable(text: str) -> str:
+    return text.replace("\0", "").encode("utf-8", "ignore").decode()
+
+
 def _row(inbound: Inbound, contact: Contact, now: datetime) -> dict[str, Any]:
-    # A sender cannot be trusted to send valid Unicode or printable text; NUL would break PostgreSQL.
-    text = inbound.text[:MAX_TEXT].replace("\0", "").encode("utf-8", "ignore").decode()
-    danger = match_danger(text) if text else None
+    danger = match_danger(inbound.text) if inbound.text else None
     return {
         "contact_id": contact.id,
         "channel": inbound.channel,
-        "provider_id": inbound.provider_id[:128],
+        "provider_id": inbound.provider_id,
         "kind": inbound.kind,
-        "text": text,
-        "payload": json.dumps(inbound.payload, ensure_ascii=False) if inbound.payload else None,
+        "text": inbound.text,
+        # Escaped, so that a lone surrogate in it can be encrypted.
+        "payload": json.dumps(inbound.payload) if inbound.payload else None,
         "received_at": now,
         "sent_at": inbound.sent_at,
         "lane": LANE_URGENT if danger else LANE_NORMAL,

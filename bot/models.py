@@ -358,6 +358,7 @@ class Delivery(Base):
         UniqueConstraint("contact_id", "occasion"),
         Index("ix_delivery_queue", "lane", "due_at", "id", **_where("state = 'queued'")),
         Index("ix_delivery_sending", "lease_until", **_where("state = 'sending'")),
+        Index("ix_delivery_trouble", "created_at", **_where("state IN ('failed', 'unknown', 'held')")),
         Index("ix_delivery_provider_ref", "provider_ref"),
         Index("ix_delivery_message_id", "message_id"),
     )

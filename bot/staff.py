@@ -31,7 +31,7 @@ _hasher = PasswordHasher()
 _NOBODY = _hasher.hash("nobody has this password")
 
 
-class StaffError(Exception):
+class StaffError(ValueError):
     """An account cannot be made or changed; the message is one sentence that says why."""
 
 

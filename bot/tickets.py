@@ -15,10 +15,10 @@ from sqlalchemy.orm import Session
 
 from bot import crypto, outbox
 from bot.gazetteer import route
-from bot.models import Contact, Counter, Task, Team, Ticket, TicketContact, Update
+from bot.models import Contact, Task, Team, Ticket, TicketContact, Update
 from bot.rules import RuleBook
 from bot.texts import address_line, exists, render
-from bot.upsert import insert_ignoring
+from bot.upsert import count_up, insert_ignoring
 from handlers.dialogue.types import Address, Case, EditTicket
 
 
@@ -147,11 +147,7 @@ def _new_ticket(
 def next_number(context: Context) -> str:
     """The next number of the local day, such as N20261123-0007: short enough to be read out on the phone."""
     day = context.now.astimezone(context.zone).strftime("%Y%m%d")
-    name = f"ticket:{day}"
-    insert_ignoring(context.session, Counter, [{"name": name, "value": 0}], ["name"])
-    counter = context.session.get_one(Counter, name, with_for_update=True, populate_existing=True)
-    counter.value += 1
-    return f"N{day}-{counter.value:04d}"
+    return f"N{day}-{count_up(context.session, f'ticket:{day}'):04d}"
 
 
 def _put_address(context: Context, ticket: Ticket, address: Address) -> None:

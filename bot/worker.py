@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 from bot import clock, conversation, inbox, lapses, outbox, tickets
 from bot.models import Task, Ticket
 from bot.services import Services
+from bot.trace import trace
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,11 @@ def run_messages(services: Services) -> int:
     """Handle the messages that are due; returns how many turns there were."""
     claims = inbox.claim_next(services.database, limit=4)
     for claim in claims:
-        conversation.handle(services, claim)
+        try:
+            conversation.handle(services, claim)
+        except Exception as error:
+            # The lease runs out and the message is tried again; the other contacts do not wait for that.
+            log.error("Contact %s could not be handled: %s", claim.contact_id, trace(error))
     return len(claims)
 
 
@@ -80,7 +85,7 @@ def _run_task(services: Services, task_id: int, token: str) -> None:
             TASKS[task.kind](services, task, services.context(session))
             task.done_at, task.lease_until = clock.now(), None
     except Exception as error:
-        log.exception("Task %s failed", task_id)
+        log.error("Task %s failed: %s", task_id, trace(error))
         _put_off(services, task_id, token, type(error).__name__)
 
 
@@ -137,9 +142,9 @@ class Worker:
         while not self._stop.is_set():
             try:
                 busy = job(self._services) > 0
-            except Exception:
+            except Exception as error:
                 # A database that is away for a moment must not end the loop.
-                log.exception("%s failed; trying again", job.__name__)
+                log.error("%s failed, trying again: %s", job.__name__, trace(error))
                 busy = False
             if not busy:
                 self._stop.wait(IDLE)

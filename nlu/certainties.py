@@ -15,6 +15,9 @@ _FILLER = re.compile(f"(?:{alternatives('certainties', 'filler')}|\\d)*")
 _EQUIPMENT = pattern("certainties", "equipment")
 _COLD = frozenset({"no_heat", "low_temperature"})
 ENOUGH_FOR_SOME_HEAT = 12.0  # ℃: the annotation guide, rule 4
+# Text aimed at the machine: what Rasa itself would read as a command that names an intent.
+_COMMAND = re.compile(r"\s*[/／][a-z_]+\s*(?:[@{].*)?$", re.IGNORECASE | re.DOTALL)
+ENOUGH = 18.0  # ℃: the standard of a room that is heated; under it a demand for money comes of the cold
 _NOT_A_WORD = re.compile(r"[\W_]+")
 _DATA = frozenset({"community", "building", "unit", "room", "temperature", "phone", "account_no"})
 # A burst pipe is a leak unless someone's life is in danger; the others are dangers to life.
@@ -23,6 +26,8 @@ _TO_LIFE = frozenset({"gas", "fire", "carbon_monoxide", "shock", "collapse"})
 
 def settle(understanding: Understanding) -> Understanding:
     """The understanding with what is certain put first; the classifier's ranking is kept behind it."""
+    if _COMMAND.match(understanding.text):
+        return replace(_first("out_of_scope", understanding), also=())
     if match_danger(understanding.text) in _TO_LIFE and understanding.intent != "danger":
         return _first("danger", understanding)
     if understanding.intent != "provide_info" and is_bare_data(understanding.text, understanding.entities):
@@ -33,6 +38,8 @@ def settle(understanding: Understanding) -> Understanding:
 def _by_reading(understanding: Understanding) -> Understanding:
     """A home's reading decides between no heat and too little, where no equipment is described (guide, rule 4)."""
     readings = [float(e.value) for e in understanding.entities if e.entity == "temperature"]
+    if understanding.intent == "billing" and readings and readings[-1] < ENOUGH:
+        return _first("low_temperature" if readings[-1] >= ENOUGH_FOR_SOME_HEAT else "no_heat", understanding)
     if understanding.intent not in _COLD or not readings or _EQUIPMENT.search(understanding.text):
         return understanding
     meant = "low_temperature" if readings[-1] >= ENOUGH_FOR_SOME_HEAT else "no_heat"

@@ -10,13 +10,13 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from flask import Request, Response
-from sqlalchemy import select
+from sqlalchemy import inspect, select
 
 from bot import clock, conversation, inbox, tickets
 from bot.channels import BadRequest, Inbound, Outgoing, Report, SendError, Sent
 from bot.conversation import Answer
 from bot.inbox import Received
-from bot.models import Base, Contact, Conversation, Delivery, Message, Ticket, Update
+from bot.models import Base, Contact, Conversation, Delivery, Ticket, Update
 from bot.services import Services
 from handlers.dialogue.types import Address, Case
 from nlu.entities import extract
@@ -149,7 +149,7 @@ class Core:
     def rows(self, model: type[Row], *where: Any) -> list[Row]:
         """Every row of a table that fits, oldest first; detached."""
         with self.services.database.reading() as session:
-            found = list(session.scalars(select(model).where(*where).order_by(model.__table__.primary_key.columns[0])))
+            found = list(session.scalars(select(model).where(*where).order_by(*inspect(model).primary_key)))
             session.expunge_all()
             return found
 
@@ -171,7 +171,9 @@ class Core:
             contact = session.get_one(Contact, contact_id)
             told = Case(**{"intent": "no_heat", "address": address, **case})
             context = self.services.context(session)
-            return tickets.open_ticket(context, contact, told, incomplete=incomplete, phone=contact.address).ticket.number
+            return tickets.open_ticket(
+                context, contact, told, incomplete=incomplete, phone=contact.address
+            ).ticket.number
 
     def move(self, number: str, *path: str, note: str | None = None, actor: tickets.Actor | None = None) -> None:
         """Move a ticket along a path, by staff unless somebody else is named."""

@@ -59,3 +59,14 @@ def test_an_ordinary_message_is_left_as_it_is() -> None:
 def test_a_reading_decides_where_no_equipment_is_described(text: str, intent: str) -> None:
     settled = settle(Understanding(text, "low_temperature", 0.9, (), entities=tuple(extract(text))))
     assert settled.intent == intent
+
+
+def test_a_demand_for_money_with_a_low_reading_is_the_cold() -> None:
+    text = "16度，退钱"
+    settled = settle(Understanding(text, "billing", 0.6, (("billing", 0.6),), entities=tuple(extract(text))))
+    assert (settled.intent, settled.also) == ("low_temperature", ("billing",))
+
+
+@pytest.mark.parametrize("text", ["/leak", "/leak@0.99", "／danger{}", '/no_heat{"room": "501"}'])
+def test_a_command_to_the_machine_means_nothing(text: str) -> None:
+    assert settle(Understanding(text, "leak", 0.99, (("leak", 0.99),))).intent == "out_of_scope"

@@ -39,9 +39,7 @@ def test_any_text_gives_known_values(text: str, intent: str, also: list[str]) ->
 
 
 @settings(deadline=None, max_examples=40)
-@given(
-    st.text(alphabet="整栋楼小区单元家客厅卧室就只有不热漏水爆老人孩子，一组片都", min_size=500, max_size=500)
-)
+@given(st.text(alphabet="整栋楼小区单元家客厅卧室就只有不热漏水爆老人孩子，一组片都", min_size=500, max_size=500))
 def test_five_hundred_hostile_characters_take_little_time(text: str) -> None:
     start = time.perf_counter()
     read_facts(text, "leak", ["no_heat"])

@@ -106,9 +106,7 @@ def test_no_text_breaks_the_matcher(text: str) -> None:
 
 
 @settings(deadline=None, max_examples=40)
-@given(
-    st.text(alphabet="三3号楼单元小区花园院路里期-、, 501东户家升龙又一城sheng", min_size=500, max_size=500)
-)
+@given(st.text(alphabet="三3号楼单元小区花园院路里期-、, 501东户家升龙又一城sheng", min_size=500, max_size=500))
 def test_five_hundred_hostile_characters_take_little_time(text: str) -> None:
     gazetteer = default_gazetteer()
     start = time.perf_counter()

@@ -54,7 +54,12 @@ def test_the_server_serves_exactly_the_live_model(address: str, shelf: Shelf) ->
 @pytest.mark.model
 @pytest.mark.parametrize(
     ("text", "intent"),
-    [("暖气片一点都不热", "no_heat"), ("暖氣管漏水了", "leak"), ("／暖气管漏水了", "leak"), ("暖气费多少钱一平", "billing")],
+    [
+        ("暖气片一点都不热", "no_heat"),
+        ("暖氣管漏水了", "leak"),
+        ("／暖气管漏水了", "leak"),
+        ("暖气费多少钱一平", "billing"),
+    ],
 )
 def test_messages_are_understood_over_http(address: str, text: str, intent: str) -> None:
     got = RasaInterpreter(address, TOKEN).understand(text)

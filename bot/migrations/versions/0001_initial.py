@@ -429,6 +429,13 @@ def upgrade() -> None:
         batch_op.create_index("ix_delivery_message_id", ["message_id"], unique=False)
         batch_op.create_index("ix_delivery_provider_ref", ["provider_ref"], unique=False)
         batch_op.create_index(
+            "ix_delivery_trouble",
+            ["created_at"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('failed', 'unknown', 'held')"),
+            postgresql_where=sa.text("state IN ('failed', 'unknown', 'held')"),
+        )
+        batch_op.create_index(
             "ix_delivery_queue",
             ["lane", "due_at", "id"],
             unique=False,
@@ -489,6 +496,7 @@ def downgrade() -> None:
         batch_op.drop_index(
             "ix_delivery_queue", sqlite_where=sa.text("state = 'queued'"), postgresql_where=sa.text("state = 'queued'")
         )
+        batch_op.drop_index("ix_delivery_trouble")
         batch_op.drop_index("ix_delivery_provider_ref")
         batch_op.drop_index("ix_delivery_message_id")
 
