@@ -133,8 +133,6 @@ def _parse(settings: Settings, lines: Iterator[str], indent: int | None) -> bool
         interpreter = RasaInterpreter(ready.nlu_url, ready.nlu_token)
         places = _places(settings)
         for line in lines:
-            if not line.strip():
-                continue
             row = _parse_line(interpreter, places, line)
             failed = failed or "error" in row
             print(json.dumps(row, ensure_ascii=False, indent=indent), flush=True)

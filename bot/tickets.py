@@ -80,7 +80,12 @@ def open_ticket(context: Context, contact: Contact, case: Case, *, incomplete: b
     existing = _open_ticket_at(context.session, key, fault) if key else None
     if existing is not None:
         return _join(context, existing, contact, case)
-    ticket = _new_ticket(context, contact, case, key, fault, incomplete, phone)
+    number = next_number(context)
+    # Two first reports at once have waited for one another to get their numbers; the second now sees the first.
+    existing = _open_ticket_at(context.session, key, fault) if key else None
+    if existing is not None:
+        return _join(context, existing, contact, case)
+    ticket = _new_ticket(context, contact, case, number, key, fault, incomplete, phone)
     context.session.add(ticket)
     context.session.flush()
     context.session.add(TicketContact(ticket_id=ticket.id, contact_id=contact.id, joined_at=context.now))
@@ -114,10 +119,17 @@ def is_party(session: Session, ticket: Ticket, contact_id: int) -> bool:
 
 
 def _new_ticket(
-    context: Context, contact: Contact, case: Case, key: str | None, fault: str, incomplete: bool, phone: str | None
+    context: Context,
+    contact: Contact,
+    case: Case,
+    number: str,
+    key: str | None,
+    fault: str,
+    incomplete: bool,
+    phone: str | None,
 ) -> Ticket:
     ticket = Ticket(
-        number=next_number(context),
+        number=number,
         intent=case.intent,
         also=list(case.also),
         fault=fault,
@@ -204,16 +216,18 @@ def edit(context: Context, ticket: Ticket, change: EditTicket, actor: Actor) -> 
     if change.phone is not None:
         _put_phone(ticket, change.phone, typed=True)
     _rank(context.book, ticket)
-    if change.address is not None:
-        ticket = _readdress(context, ticket, change.address, actor)
+    stands = ticket
+    if change.address is not None or change.scope is not None:
+        stands = _readdress(context, ticket, change.address or address_of(ticket), actor)
     after = address_line(ticket.community, ticket.building, ticket.unit, ticket.room)
     _add_update(context, ticket, actor, "edited", note=f"地址：{before} → {after}" if before != after else None)
-    return ticket
+    return stands
 
 
 def _readdress(context: Context, ticket: Ticket, address: Address, actor: Actor) -> Ticket:
     key = home_key(address, ticket.scope)
-    _put_address(context, ticket, address)
+    if address != address_of(ticket):
+        _put_address(context, ticket, address)
     ticket.incomplete = ticket.incomplete and key is None
     if key == ticket.home_key:
         return ticket
@@ -231,11 +245,23 @@ def merge(context: Context, ticket: Ticket, into: Ticket, actor: Actor) -> None:
     for party in context.session.scalars(select(TicketContact).where(TicketContact.ticket_id == ticket.id)):
         row = {"ticket_id": into.id, "contact_id": party.contact_id, "joined_at": context.now}
         insert_ignoring(context.session, TicketContact, [row], ["ticket_id", "contact_id"])
-    if into.phone is None and ticket.phone is not None:
-        _put_phone(into, ticket.phone, ticket.phone_typed)
+    _add_facts(context.book, ticket, into)
     ticket.merged_into_id = into.id
     ticket.home_key = None
     move(context, ticket, "merged", actor, note=f"并入 {into.number}", tell=False)
+
+
+def _add_facts(book: RuleBook, ticket: Ticket, into: Ticket) -> None:
+    """What one report told is true of the other; whichever was more urgent decides."""
+    if into.phone is None and ticket.phone is not None:
+        _put_phone(into, ticket.phone, ticket.phone_typed)
+    if ticket.temperature is not None:
+        into.temperature = ticket.temperature
+    into.severity = "burst" if ticket.severity == "burst" else into.severity or ticket.severity
+    into.need = into.need or ticket.need
+    into.danger = into.danger or ticket.danger
+    into.also = sorted({*into.also, *ticket.also, ticket.intent} - {into.intent})
+    _rank(book, into)
 
 
 def retype(context: Context, ticket: Ticket, intent: str, actor: Actor) -> Ticket:

@@ -12,17 +12,18 @@ from bot import conversation, inbox, staff, worker
 from bot.clock import VirtualClock
 from bot.inbox import LEASE
 from bot.models import Callback, Contact, Conversation, Delivery, Message, Review, Ticket
+from handlers.dialogue import respond as dialogue
 from handlers.dialogue.types import Outcome, Turn
 from tests.bot.helpers import COLD_AT_HOME, PHONE, Core
 
 SECOND = timedelta(seconds=1)
-WORDLESS = {"channel": "wechat", "medium": "wechat"}
+WORDLESS: dict[str, Any] = {"channel": "wechat", "medium": "wechat"}
 
 
 def break_handlers(monkeypatch: pytest.MonkeyPatch, times: int = 1_000_000) -> list[str]:
     """Let the dialogue raise for the next messages; returns the list of the texts it was given."""
     seen: list[str] = []
-    right = conversation.respond
+    right = dialogue.respond
 
     def respond(turn: Turn) -> Outcome:
         seen.append(turn.text)
@@ -299,7 +300,8 @@ def test_a_failed_turn_leaves_nothing_half_done(core: Core, monkeypatch: pytest.
 
     monkeypatch.setattr(conversation, "_mark_handled", settle)
     core.say(COLD_AT_HOME)
-    assert core.rows(Ticket) == core.rows(Delivery) == core.rows(Conversation) == core.rows(Callback) == []
+    for model in (Ticket, Delivery, Conversation, Callback):
+        assert core.rows(model) == []
 
 
 def test_failures_of_a_burst_are_one_failure_for_the_resident(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -49,7 +50,7 @@ def test_ten_pushes_at_once_are_one_message_one_contact_and_one_lease(core: Core
 
 def test_ten_first_messages_of_one_resident_at_once_are_one_contact(core: Core) -> None:
     database = core.services.database
-    together([lambda n=n: inbox.receive(database, inbound(provider_id=f"SM{n}")) for n in range(10)])  # type: ignore[misc]
+    together([partial(inbox.receive, database, inbound(provider_id=f"SM{n}")) for n in range(10)])
     assert (len(core.rows(Message)), len(core.rows(Contact)), len(core.rows(Resident))) == (10, 1, 1)
 
 
