@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+import logging
+from datetime import timedelta
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from bot import clock, outbox
 from bot.models import Contact, Conversation
 from bot.record import Recorder
 from bot.services import Services
 from bot.tickets import Context
+from bot.trace import trace
 from bot.turns import LAPSE, load_conversation
 from handlers.dialogue import lapse
 from handlers.dialogue.types import Outcome
 
+log = logging.getLogger(__name__)
+
+LATER = timedelta(minutes=5)  # when one that cannot be reminded now is looked at again
 _BATCH = 50
 
 
@@ -22,8 +30,19 @@ def run(services: Services) -> int:
     with services.database.reading() as session:
         ids = session.scalars(due.order_by(Conversation.lapses_at).limit(_BATCH)).all()
     for contact_id in ids:
-        _advance(services, contact_id)
+        try:
+            _advance(services, contact_id)
+        except Exception as error:
+            # One conversation that cannot be read must not keep the others, and every other task, waiting.
+            log.error("The silence of contact %s could not be handled: %s", contact_id, trace(error))
+            with services.database.transaction() as session:
+                _put_off(session, contact_id)
     return len(ids)
+
+
+def _put_off(session: Session, contact_id: int) -> None:
+    mine = update(Conversation).where(Conversation.contact_id == contact_id)
+    session.execute(mine.values(lapses_at=clock.now() + LATER))
 
 
 def _advance(services: Services, contact_id: int) -> None:
@@ -33,6 +52,9 @@ def _advance(services: Services, contact_id: int) -> None:
         context = services.context(session)
         if not row.open_case or row.lapses_at is None or row.lapses_at > context.now:
             return  # they wrote meanwhile
+        if contact.pending_since is not None or contact.taken_over_by is not None:
+            _put_off(session, contact_id)  # what they wrote has not been read yet, or a person is talking with them
+            return
         conversation = load_conversation(row.state)
         started = row.updated_at
         if row.reminded_at is None:

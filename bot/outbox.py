@@ -6,6 +6,7 @@ happens outside transactions; what is between a provider's yes and our commit is
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,18 +26,23 @@ from bot.channels import (
     Report,
     Retry,
     SendError,
+    Sent,
     Unknown,
 )
 from bot.database import Database
 from bot.models import LANE_NORMAL, LANE_URGENT, ChannelState, Contact, Delivery, Ticket
+from bot.trace import trace
 from bot.upsert import insert_ignoring, insert_new
 
+log = logging.getLogger(__name__)
+
 LEASE = timedelta(seconds=30)
+SEND_TIME = timedelta(seconds=15)  # what a send may take; with less left of its lease, it is not begun
 PASSIVE_LEASE = timedelta(seconds=15)
 BACKOFF = (5, 15, 60, 300, 900, 3600)  # seconds before the next attempt; after the last the delivery has failed
 
 # A report may only move a delivery forward; reports come in any order, repeated and late.
-RANK = {"queued": 0, "sending": 1, "unknown": 2, "sent": 2, "failed": 3, "delivered": 4}
+RANK = {"queued": 0, "sending": 1, "unknown": 2, "sent": 3, "failed": 4, "delivered": 5}
 
 
 def queue(
@@ -96,11 +102,12 @@ class Claimed:
     channel: str
     attempts: int
     token: str
+    until: datetime
     outgoing: Outgoing
 
 
 def claim(database: Database, limit: int = 20) -> list[Claimed]:
-    """Lease the next due deliveries, most urgent lane first."""
+    """Lease the next due deliveries, most urgent lane first; what its contact no longer wants is suppressed."""
     now, token = clock.now(), secrets.token_hex(8)
     due = (
         select(Delivery.id)
@@ -125,42 +132,74 @@ def claim(database: Database, limit: int = 20) -> list[Claimed]:
             .where(Delivery.id.in_(ids))
             .order_by(Delivery.lane, Delivery.due_at, Delivery.id)
         ).all()
-        return [_claimed(delivery, contact, token) for delivery, contact in rows]
+        wanted = [row for row in rows if not _suppress(*row, now)]
+        return [_claimed(delivery, contact, token, now + LEASE) for delivery, contact in wanted]
 
 
-def _claimed(delivery: Delivery, contact: Contact, token: str) -> Claimed:
+def _suppress(delivery: Delivery, contact: Contact, now: datetime) -> bool:
+    """Whether this is a notice to somebody who has opted out since it was queued; it then ends here."""
+    if delivery.kind != "notice" or contact.opted_out_at is None:
+        return False
+    delivery.state, delivery.done_at, delivery.lease_until = "suppressed", now, None
+    return True
+
+
+def _claimed(delivery: Delivery, contact: Contact, token: str, until: datetime) -> Claimed:
     return Claimed(
         id=delivery.id,
         kind=delivery.kind,
         channel=contact.channel,
         attempts=delivery.attempts,
         token=token,
+        until=until,
         outgoing=Outgoing(contact.address or "", delivery.text, str(delivery.id), contact.account),
     )
 
 
 def send(database: Database, channels: Mapping[str, Channel], claimed: Claimed) -> str:
     """Send one leased delivery and record how far it got; returns its new state."""
+    if clock.now() + SEND_TIME > claimed.until:
+        return _give_back(database, claimed)
     channel = channels.get(claimed.channel)
     failure: SendError | None = None
     try:
-        if channel is None:
-            raise OtherWay(f"channel {claimed.channel} is switched off")
-        sent = channel.send(claimed.outgoing)
+        changes = _switched_off(claimed) if channel is None else _sent(channel.send(claimed.outgoing))
     except SendError as error:
         failure = error
         changes = _after_error(claimed, error)
-    else:
-        changes = {"state": "sent", "sent_at": clock.now(), "provider_ref": sent.provider_ref, "error": None}
+    except Exception as error:
+        # A fault of the channel's own: nobody knows how far it got, and the other deliveries do not wait for it.
+        log.error("Delivery %s: channel %s failed: %s", claimed.id, claimed.channel, trace(error))
+        failure = Unknown(type(error).__name__)
+        changes = _after_error(claimed, failure)
     with database.transaction() as session:
         fresh = session.execute(
             update(Delivery)
             .where(Delivery.id == claimed.id, Delivery.lease_token == claimed.token, Delivery.state == "sending")
             .values(via=claimed.channel, lease_until=None, **changes)
         )
-        if fresh.rowcount:  # type: ignore[attr-defined]
+        if fresh.rowcount and channel is not None:  # type: ignore[attr-defined]
             _after_send(session, claimed, failure)
     return str(changes["state"])
+
+
+def _sent(sent: Sent) -> dict[str, Any]:
+    return {"state": "sent", "sent_at": clock.now(), "provider_ref": sent.provider_ref, "error": None}
+
+
+def _switched_off(claimed: Claimed) -> dict[str, Any]:
+    return {"state": "held", "error": f"channel {claimed.channel} is switched off"}
+
+
+def _give_back(database: Database, claimed: Claimed) -> str:
+    """Slow sends before it have used up its lease: another worker may have it now, so it is not sent from here."""
+    with database.transaction() as session:
+        session.execute(
+            update(Delivery)
+            .where(Delivery.id == claimed.id, Delivery.lease_token == claimed.token, Delivery.state == "sending")
+            .values(state="queued", lease_until=None, lease_token=None, attempts=Delivery.attempts - 1)
+        )
+    return "queued"
 
 
 def _after_error(claimed: Claimed, error: SendError) -> dict[str, Any]:
@@ -227,10 +266,12 @@ def take_report(session: Session, report: Report) -> bool:
         return False
     if report.code and not delivery.error:
         delivery.error = report.code[:160]
-    if RANK.get(report.state, 0) > RANK.get(delivery.state, 0) and delivery.done_at is None:
+    if RANK.get(report.state, 0) > RANK.get(delivery.state, 0):
         delivery.state = report.state
-        if report.state in ("delivered", "failed"):
-            delivery.done_at = report.at or clock.now()
+        # "sent" settles what was unknown, but it is not the end: delivered or failed may still come.
+        delivery.done_at = None if report.state == "sent" else report.at or clock.now()
+        if report.state != "failed":
+            delivery.sent_at = delivery.sent_at or report.at or clock.now()
     return True
 
 

@@ -7,6 +7,7 @@ import threading
 
 from bot import clock, outbox
 from bot.database import Database
+from bot.trace import trace
 
 log = logging.getLogger(__name__)
 INTERVAL = 0.2  # seconds between batches
@@ -37,12 +38,18 @@ class PassiveMarker:
         self._wake.set()
 
     def flush(self) -> None:
-        """Write what has been collected."""
+        """Write what has been collected; what cannot be written now is kept."""
         with self._lock:
             ids, self._ids = self._ids, []
-        if ids:
+        if not ids:
+            return
+        try:
             with self._database.transaction() as session:
                 outbox.mark_passive_sent(session, ids, clock.now())
+        except Exception:
+            with self._lock:
+                self._ids = ids + self._ids  # with the next batch; a lease that runs out would tell them twice
+            raise
 
     def _run(self) -> None:
         pause = threading.Event()
@@ -52,5 +59,6 @@ class PassiveMarker:
             pause.wait(INTERVAL)
             try:
                 self.flush()
-            except Exception:
-                log.exception("Could not mark passive replies as sent; the outbox will take them over.")
+            except Exception as error:
+                log.error("Passive replies could not be marked as sent, trying again: %s", trace(error))
+                self._wake.set()

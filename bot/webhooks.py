@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flask import Blueprint, Request, Response, current_app, request
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -12,8 +12,10 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from bot import clock, conversation, inbox, outbox
 from bot.channels import BadRequest, Channel, Inbound, Report
 from bot.conversation import Answer
+from bot.inbox import Received
 from bot.passive import PassiveMarker
 from bot.services import Services
+from bot.trace import trace
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("channels", __name__, url_prefix="/channels")
@@ -92,12 +94,7 @@ def _answer(services: Services, channel: Channel, request: Request, inbound: Inb
     slot = services.inline_slots.acquire(blocking=False)
     try:
         received = inbox.receive(services.database, inbound, claim=slot)
-        if not received.new:
-            answer = _answer_of_twin(services, received.message_id)
-        elif received.claim is not None:
-            answer = conversation.handle(services, received.claim, deadline)
-        else:
-            answer = None
+        answer = _answer_to(services, received, deadline)
     finally:
         if slot:
             services.inline_slots.release()
@@ -108,6 +105,18 @@ def _answer(services: Services, channel: Channel, request: Request, inbound: Inb
         marker: PassiveMarker = current_app.extensions["heatline_passive"]
         response.call_on_close(lambda: marker.sent(answer.delivery_id))
     return response
+
+
+def _answer_to(services: Services, received: Received, deadline: datetime) -> Answer | None:
+    """The answer to a stored message, if there is one now."""
+    try:
+        if not received.new:
+            return _answer_of_twin(services, received.message_id)
+        return conversation.handle(services, received.claim, deadline) if received.claim is not None else None
+    except Exception as error:
+        # The message is stored, so the worker answers it; an error page would be all that the resident sees.
+        log.error("Message %s was left to the worker: %s", received.message_id, trace(error))
+        return None
 
 
 def _answer_of_twin(services: Services, message_id: int) -> Answer | None:

@@ -17,6 +17,7 @@ _COLD = frozenset({"no_heat", "low_temperature"})
 ENOUGH_FOR_SOME_HEAT = 12.0  # ℃: the annotation guide, rule 4
 # Text aimed at the machine: what Rasa itself would read as a command that names an intent.
 _COMMAND = re.compile(r"\s*[/／][a-z_]+\s*(?:[@{].*)?$", re.IGNORECASE | re.DOTALL)
+_ALSO_MONEY = 0.25  # probability of billing from which on a complaint of cold is about money too
 ENOUGH = 18.0  # ℃: the standard of a room that is heated; under it a demand for money comes of the cold
 _NOT_A_WORD = re.compile(r"[\W_]+")
 _DATA = frozenset({"community", "building", "unit", "room", "temperature", "phone", "account_no"})
@@ -38,17 +39,16 @@ def settle(understanding: Understanding) -> Understanding:
 def _by_reading(understanding: Understanding) -> Understanding:
     """A home's reading decides between no heat and too little, where no equipment is described (guide, rule 4)."""
     readings = [float(e.value) for e in understanding.entities if e.entity == "temperature"]
-    if understanding.intent == "billing" and readings and readings[-1] < ENOUGH:
-        return _first("low_temperature" if readings[-1] >= ENOUGH_FOR_SOME_HEAT else "no_heat", understanding)
-    if understanding.intent not in _COLD or not readings or _EQUIPMENT.search(understanding.text):
+    if not readings or understanding.intent not in _COLD | {"billing"}:
         return understanding
-    meant = "low_temperature" if readings[-1] >= ENOUGH_FOR_SOME_HEAT else "no_heat"
-    if meant == understanding.intent:
+    reading, meant = readings[-1], understanding.intent
+    if meant == "billing" or not _EQUIPMENT.search(understanding.text):
+        meant = "low_temperature" if reading >= ENOUGH_FOR_SOME_HEAT else "no_heat"
+    if reading >= ENOUGH:
         return understanding
-    swapped = {"no_heat": "low_temperature", "low_temperature": "no_heat"}
-    ranking = tuple((swapped.get(name, name), share) for name, share in understanding.ranking)
-    also = tuple(name for name in understanding.also if name != meant)
-    return replace(understanding, intent=meant, ranking=ranking, also=also)
+    about_money = dict(understanding.ranking).get("billing", 0.0) >= _ALSO_MONEY
+    also = {*understanding.also, *({"billing"} if about_money else set())} - _COLD
+    return _first(meant, replace(understanding, also=tuple(also)))
 
 
 def is_bare_data(text: str, entities: Sequence[Entity]) -> bool:
@@ -66,6 +66,8 @@ def is_bare_data(text: str, entities: Sequence[Entity]) -> bool:
 def _first(intent: str, understanding: Understanding) -> Understanding:
     others = tuple((name, share * (1 - CERTAIN)) for name, share in understanding.ranking if name != intent)
     said = {*understanding.also, understanding.intent} - NEVER_ALSO - {intent}
+    if intent in _COLD:
+        said -= _COLD  # no heat and too little are one complaint
     return replace(
         understanding,
         intent=intent,

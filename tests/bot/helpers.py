@@ -82,7 +82,7 @@ class Provider:
     reply_deadline: float = 4.0
     max_bytes: int | None = None
     trouble: list[Exception | None] = field(default_factory=list)
-    before: Callable[[Outgoing], None] | None = None
+    before: Callable[[Outgoing], object] | None = None
     sent: list[Outgoing] = field(default_factory=list)
 
     def read(self, request: Request) -> list[Inbound | Report]:
