@@ -196,8 +196,8 @@ def import_(folder: Path) -> None:
     settings = _settings()
     database = Database(settings.database_url)
     folder = folder.parent if folder.is_file() else folder
-    total = sum(len(places.read_csv(path)) for path in folder.glob("*.csv") if path.stem in places.TABLES)
     try:
+        total = sum(len(places.read_csv(path)) for path in folder.glob("*.csv") if path.stem in places.TABLES)
         with (
             click.progressbar(length=total, label="Importing", file=sys.stderr) as bar,
             database.transaction() as session,
@@ -218,6 +218,11 @@ def nlu() -> None:
 
 
 @main.group()
+def sms() -> None:
+    """SMS: what texts cost."""
+
+
+@main.group()
 def bench() -> None:
     """What the performance claims are measured with."""
 
@@ -225,8 +230,10 @@ def bench() -> None:
 def _register() -> None:
     from bot.bench import commands as bench_commands
     from bot.nlu_commands import register
+    from bot.sms_commands import register as register_sms
 
     register(nlu, _settings, _plain_errors)
+    register_sms(sms, _settings, _plain_errors)
     bench_commands.register(bench, _settings, _plain_errors)
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from bot import clock, inbox, outbox
+from bot.channels import Entry
 from bot.inbox import BURST_WINDOW, Claim, Pending
 from bot.models import Contact, Delivery, Message, Review
 from bot.record import Recorder
@@ -146,9 +147,9 @@ def _respond_and_record(
         noted = _noted(understanding)
         answer = None
         if contact.taken_over_by is None:  # else a person is talking: the message is on the desk, the bot is silent
-            text, keys, ticket_id = _decide(services, context, contact, messages, understanding, places)
+            text, entries, ticket_id = _decide(services, context, contact, messages, understanding, places)
             noted["ticket_id"] = ticket_id
-            answer = _reply(session, contact, messages[-1], text, keys, deadline)
+            answer = _reply(session, contact, messages[-1], text, entries, deadline)
         _mark_handled(session, messages, noted)
         inbox.settle(session, contact)
         return answer
@@ -161,14 +162,14 @@ def _decide(
     messages: Sequence[Pending],
     understanding: Understanding,
     places: Gazetteer,
-) -> tuple[str, list[str], int | None]:
-    """The text that answers, the catalogue keys it was made of, and the ticket the messages were about."""
+) -> tuple[str, list[Entry], int | None]:
+    """The text that answers, the catalogue's entries it was made of, and the ticket the messages were about."""
     if not _is_words(messages[0]):
         return *_answer_to_kind(services, contact, messages[0]), None
     turn = build_turn(context, contact, messages, understanding, places)
     recorder = Recorder(context, contact, messages, understanding)
-    text, keys = recorder.apply(respond(turn))
-    return text, keys, recorder.ticket_id
+    text, entries = recorder.apply(respond(turn))
+    return text, entries, recorder.ticket_id
 
 
 def _mark_handled(session: Session, messages: Sequence[Pending], noted: Mapping[str, Any]) -> None:
@@ -202,7 +203,7 @@ def _noted(understanding: Understanding) -> dict[str, Any]:
     }
 
 
-def _answer_to_kind(services: Services, contact: Contact, message: Pending) -> tuple[str, list[str]]:
+def _answer_to_kind(services: Services, contact: Contact, message: Pending) -> tuple[str, list[Entry]]:
     """What a message that has no words is answered with; events that want no answer get none."""
     if message.kind in ("unfollow", "report", "other_event"):
         return "", []
@@ -210,7 +211,8 @@ def _answer_to_kind(services: Services, contact: Contact, message: Pending) -> t
     key = {"follow": "system.followed", "scan": "system.followed"}.get(message.kind, f"system.{message.kind}")
     if not exists(book, key):
         key = "system.unsupported"
-    return render(book, key, contact.medium, {"company": services.settings.company}), [key]
+    entry = Entry(key, {"company": services.settings.company})
+    return render(book, key, contact.medium, entry.params), [entry]
 
 
 def _reply(
@@ -218,7 +220,7 @@ def _reply(
     contact: Contact,
     message: Pending,
     text: str,
-    keys: Sequence[str],
+    entries: Sequence[Entry],
     deadline: datetime | None,
     occasion: str | None = None,
 ) -> Answer | None:
@@ -234,7 +236,7 @@ def _reply(
         kind="urgent" if message.danger else "reply",
         now=now,
         message_id=message.id,
-        keys=keys,
+        entries=entries,
         passive=passive,
     )
     return Answer(text, delivery_id, passive)
@@ -260,7 +262,9 @@ def _say_received(
 ) -> Answer | None:
     session.execute(update(Message).where(Message.id == message.id).values(told_waiting=True))
     text = render(services.rules.current(), "system.received", contact.medium, {})
-    return _reply(session, contact, message, text, ["system.received"], deadline, occasion=f"waiting:{message.id}")
+    return _reply(
+        session, contact, message, text, [Entry("system.received")], deadline, occasion=f"waiting:{message.id}"
+    )
 
 
 def _note_failure(
@@ -285,7 +289,7 @@ def _note_failure(
         answer = None
         if contact.taken_over_by is None:
             text = render(services.rules.current(), "system.person_will_look", contact.medium, {})
-            answer = _reply(session, contact, messages[-1], text, ["system.person_will_look"], deadline)
+            answer = _reply(session, contact, messages[-1], text, [Entry("system.person_will_look")], deadline)
         inbox.settle(session, contact)
         return answer
 

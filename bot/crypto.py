@@ -51,6 +51,8 @@ def decrypt(blob: bytes) -> str:
 
 def blind_index(kind: str, value: str) -> str:
     """A keyed hash (32 hex digits) by which an encrypted value of one `kind` can be found, and nothing else learnt."""
+    if not _Keyring.index_key:
+        raise RuntimeError("crypto.configure() has not been called.")
     return hmac.digest(_Keyring.index_key, f"{kind}\0{value}".encode(), hashlib.sha256).hex()[:32]
 
 

@@ -72,7 +72,13 @@ class Database:
 
 
 def _server_engine(url: str, pool_size: int) -> Engine:
-    return create_engine(url, pool_size=pool_size, max_overflow=8, pool_pre_ping=True)
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=8,
+        pool_pre_ping=True,
+        hide_parameters=True,  # errors must not quote residents
+    )
 
 
 def _sqlite_engine(url: str) -> Engine:
@@ -84,7 +90,9 @@ def _sqlite_engine(url: str) -> Engine:
         absolute = ROOT / path
         absolute.parent.mkdir(parents=True, exist_ok=True)
         url = f"sqlite:///{absolute}"
-    engine = create_engine(url, module=dbapi2, connect_args={"timeout": 30, "check_same_thread": False}, pool_size=24)
+    engine = create_engine(
+        url, module=dbapi2, connect_args={"timeout": 30, "check_same_thread": False}, pool_size=24, hide_parameters=True
+    )
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:

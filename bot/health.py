@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -78,9 +79,17 @@ def metrics() -> Response:
     registry = CollectorRegistry()
     services = _services()
     state = report(services)
+    up = state["database"] == "ok"
+    Gauge("heatline_database_up", "whether the database answers", registry=registry).set(up)
+    if up:
+        _add_figures(services, state, registry)
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _add_figures(services: Services, state: Mapping[str, Any], registry: CollectorRegistry) -> None:
     for name in ("inbox_age", "outbox_age"):
-        Gauge(f"heatline_{name}_seconds", "age of the oldest waiting row", registry=registry).set(state.get(name, 0.0))
-    Gauge("heatline_nlu_up", "whether understanding answers", registry=registry).set(state.get("nlu", "down") != "down")
+        Gauge(f"heatline_{name}_seconds", "age of the oldest waiting row", registry=registry).set(state[name])
+    Gauge("heatline_nlu_up", "whether understanding answers", registry=registry).set(state["nlu"] != "down")
     with services.database.reading() as session:
         tickets = Gauge("heatline_tickets", "tickets by status", ["status"], registry=registry)
         for status, count in session.execute(select(Ticket.status, func.count()).group_by(Ticket.status)).all():
@@ -92,4 +101,3 @@ def metrics() -> Response:
         Gauge("heatline_reviews_open", "messages to judge", registry=registry).set(session.scalar(waiting) or 0)
         tasks = select(func.count()).select_from(Task).where(Task.done_at.is_(None), Task.due_at <= clock.now())
         Gauge("heatline_tasks_due", "tasks that are due", registry=registry).set(session.scalar(tasks) or 0)
-    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

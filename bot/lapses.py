@@ -68,6 +68,6 @@ def _advance(services: Services, contact_id: int) -> None:
 
 
 def _say(context: Context, contact: Contact, outcome: Outcome, occasion: str) -> None:
-    text, keys = Recorder(context, contact).apply(outcome)
+    text, entries = Recorder(context, contact).apply(outcome)
     if text:
-        outbox.queue(context.session, contact, text, occasion=occasion, kind="reply", now=context.now, keys=keys)
+        outbox.queue(context.session, contact, text, occasion=occasion, kind="reply", now=context.now, entries=entries)

@@ -339,7 +339,8 @@ class Delivery(Base):
     occasion: Mapped[str] = mapped_column(String(64))
     kind: Mapped[str] = mapped_column(String(8))  # reply | urgent | notice
     text: Mapped[str] = mapped_column(Encrypted)
-    keys: Mapped[list[str]] = mapped_column(default=list)  # catalogue entries it was made of
+    keys: Mapped[list[str]] = mapped_column(default=list)  # catalogue entries it was made of, and as JSON …
+    params: Mapped[str | None] = mapped_column(Encrypted)  # … the parameters of each, for providers of templates
     state: Mapped[str] = mapped_column(String(12), default="queued")
     via: Mapped[str | None] = mapped_column(String(16))  # passive | the channel's name
     lane: Mapped[int] = mapped_column(default=LANE_NORMAL)

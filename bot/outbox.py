@@ -6,6 +6,7 @@ happens outside transactions; what is between a provider's yes and our commit is
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from sqlalchemy.orm import Session
 from bot import clock
 from bot.channels import (
     Channel,
+    Entry,
     Misconfigured,
     OptedOut,
     OtherWay,
@@ -55,12 +57,13 @@ def queue(
     now: datetime,
     ticket: Ticket | None = None,
     message_id: int | None = None,
-    keys: Sequence[str] = (),
+    entries: Sequence[Entry] = (),
     passive: bool = False,
 ) -> int | None:
     """Add a delivery unless this contact has had one for this occasion; returns its id, None where it existed.
 
-    `kind` is reply, urgent or notice; `passive` says that the webhook's own response is about to carry it.
+    `kind` is reply, urgent or notice; `passive` says that the webhook's own response is about to carry it; `entries` are
+    what the text was made of.
     """
     suppressed = kind == "notice" and contact.opted_out_at is not None
     state = "suppressed" if suppressed else "sending" if passive else "queued"
@@ -71,7 +74,8 @@ def queue(
         "occasion": occasion,
         "kind": kind,
         "text": text,
-        "keys": list(keys),
+        "keys": [entry.key for entry in entries],
+        "params": json.dumps([dict(entry.params) for entry in entries], ensure_ascii=False) if entries else None,
         "state": state,
         "via": "passive" if passive else None,
         "lane": LANE_NORMAL if kind == "notice" else LANE_URGENT,
@@ -152,8 +156,16 @@ def _claimed(delivery: Delivery, contact: Contact, token: str, until: datetime) 
         attempts=delivery.attempts,
         token=token,
         until=until,
-        outgoing=Outgoing(contact.address or "", delivery.text, str(delivery.id), contact.account),
+        outgoing=Outgoing(contact.address or "", delivery.text, str(delivery.id), contact.account, _entries(delivery)),
     )
+
+
+def _entries(delivery: Delivery) -> tuple[Entry, ...]:
+    """What the text was made of; empty for what was queued before parameters were kept."""
+    params = json.loads(delivery.params) if delivery.params else []
+    if len(params) != len(delivery.keys):
+        return ()
+    return tuple(Entry(key, values) for key, values in zip(delivery.keys, params, strict=True))
 
 
 def send(database: Database, channels: Mapping[str, Channel], claimed: Claimed) -> str:

@@ -10,9 +10,11 @@ from typing import Any
 from sqlalchemy import select
 
 from bot import crypto, tickets
+from bot.channels import Entry
 from bot.inbox import Pending
 from bot.models import Callback, Contact, ContactHome, Home, Review, Ticket
 from bot.texts import exists, render
+from bot.ticket_facts import home_key
 from bot.tickets import Actor, Context
 from bot.turns import save_conversation
 from bot.upsert import insert_ignoring
@@ -38,8 +40,8 @@ class Recorder:
         self.actor = Actor("resident", contact.id)
         self.opened: tickets.Opened | None = None
 
-    def apply(self, outcome: d.Outcome) -> tuple[str, list[str]]:
-        """Apply everything; returns the text for the resident and the catalogue keys it was made of."""
+    def apply(self, outcome: d.Outcome) -> tuple[str, list[Entry]]:
+        """Apply everything; returns the text for the resident and the catalogue's entries it was made of."""
         for effect in outcome.effects:
             APPLY[type(effect)](self, effect)
         conversation = outcome.conversation
@@ -48,14 +50,11 @@ class Recorder:
         save_conversation(self.context, self.contact, conversation)
         return self._text(outcome.replies)
 
-    def _text(self, replies: tuple[d.Reply, ...]) -> tuple[str, list[str]]:
-        keys = [self._key(reply) for reply in replies]
+    def _text(self, replies: tuple[d.Reply, ...]) -> tuple[str, list[Entry]]:
         number = {"number": self.opened.ticket.number} if self.opened else {}
-        lines = [
-            render(self.context.book, key, self.contact.medium, {**number, **reply.params})
-            for key, reply in zip(keys, replies, strict=True)
-        ]
-        return "\n".join(line for line in lines if line), keys
+        entries = [Entry(self._key(reply), {**number, **reply.params}) for reply in replies]
+        lines = [render(self.context.book, entry.key, self.contact.medium, entry.params) for entry in entries]
+        return "\n".join(line for line in lines if line), entries
 
     def _key(self, reply: d.Reply) -> str:
         """The reply's own key, or how it is said of a ticket that was joined rather than opened."""
@@ -102,7 +101,7 @@ def _open(r: Recorder, effect: d.OpenTicket) -> None:
     r.link(r.opened.ticket)
     if effect.case.phone:
         _remember_phone(r, effect.case.phone)
-    if tickets.home_key(effect.case.address):
+    if home_key(effect.case.address):
         _bind(r, d.BindHome(effect.case.address))
     if effect.incomplete:
         _owe_call(r, "incomplete", r.opened.ticket)
@@ -118,7 +117,7 @@ def _edit(r: Recorder, effect: d.EditTicket) -> None:
     r.link(ticket)
     if effect.phone:
         _remember_phone(r, effect.phone)
-    if effect.address and tickets.home_key(effect.address):
+    if effect.address and home_key(effect.address):
         _bind(r, d.BindHome(effect.address))
 
 
@@ -155,6 +154,10 @@ def _chase(r: Recorder, effect: d.ChaseTicket) -> None:
 
 def _person(r: Recorder, effect: d.AskForPerson) -> None:
     _owe_call(r, effect.reason, r.opened.ticket if r.opened else None)
+
+
+def _keep_phone(r: Recorder, effect: d.KeepPhone) -> None:
+    _remember_phone(r, effect.phone)
 
 
 def _owe_call(r: Recorder, reason: str, ticket: Ticket | None) -> None:
@@ -196,7 +199,7 @@ def _opt_in(r: Recorder, effect: d.OptIn) -> None:
 
 
 def _bind(r: Recorder, effect: d.BindHome) -> None:
-    key = tickets.home_key(effect.address)
+    key = home_key(effect.address)
     if key is None:
         return
     a = effect.address
@@ -232,6 +235,7 @@ APPLY: dict[type[d.Effect], Callable[[Recorder, Any], None]] = {
     d.ReopenTicket: _reopen,
     d.ChaseTicket: _chase,
     d.AskForPerson: _person,
+    d.KeepPhone: _keep_phone,
     d.FileReview: _review,
     d.OptOut: _opt_out,
     d.OptIn: _opt_in,

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import yaml
 from sqlalchemy import func, select
@@ -22,7 +23,7 @@ from sqlalchemy.orm import Session
 from bot import clock
 from bot.database import Database
 from bot.models import Rule
-from bot.settings import ROOT
+from bot.settings import ROOT, Settings
 from handlers.dialogue.types import Answer, Rules, Season
 
 DATA = ROOT / "data"
@@ -107,9 +108,12 @@ def load_shipped(session: Session) -> int:
 class RuleSource:
     """Gives the current RuleBook to a process; safe to share between threads."""
 
-    def __init__(self, database: Database, hotline: str) -> None:
+    def __init__(self, database: Database, hotline: str, zone: ZoneInfo | None = None) -> None:
+        """`zone` is where days begin; the settings' own default where it is not given."""
         self._database = database
         self._hotline = hotline
+        self._zone = zone or Settings().zone
+        self._day: date | None = None
         self._lock = threading.Lock()
         self._checked = 0.0
         self._book: RuleBook | None = None
@@ -126,15 +130,15 @@ class RuleSource:
 
     def _refresh(self) -> None:
         with self._database.reading() as session:
-            version = session.scalar(select(func.max(Rule.id))) or 0
-            if self._book is None or self._book.version != version:
-                self._book = _book(_effective(session), version, self._hotline)
+            version, today = session.scalar(select(func.max(Rule.id))) or 0, clock.local_day(clock.now(), self._zone)
+            # A new day may bring a rule into force that has long been there.
+            if self._book is None or (self._book.version, self._day) != (version, today):
+                self._book, self._day = _book(_effective(session, today), version, self._hotline), today
         self._checked = time.monotonic()
 
 
-def _effective(session: Session) -> dict[str, dict[str, Any]]:
+def _effective(session: Session, today: date) -> dict[str, dict[str, Any]]:
     """The body that counts for each name: the newest version of an administrator, else the newest shipped one."""
-    today = clock.now().date()
     rows = session.scalars(select(Rule).where(Rule.valid_from <= today).order_by(Rule.shipped.desc(), Rule.id))
     return {row.name: row.body for row in rows}
 

@@ -207,8 +207,9 @@ def demo_settings(settings: Settings) -> Settings:
     Raises SettingsError where real credentials are configured: a demonstration must not reach real residents.
     """
     real = [settings.wechat_appid, settings.wechat_secret, settings.twilio_account_sid, settings.twilio_auth_token]
+    real += [settings.aliyun_access_key_id, settings.tencent_secret_id]
     if any(real):
-        raise SettingsError("HEATLINE_DEMO=1 refuses real credentials; unset the WeChat and Twilio settings.")
+        raise SettingsError("HEATLINE_DEMO=1 refuses real credentials; unset the WeChat and SMS settings.")
     from bot.standins import DEMO_CREDENTIALS
 
     base = f"http://{settings.host}:{settings.port}"

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nlu.interpreter import Interpreter, RasaInterpreter
 from sqlalchemy.orm import Session
 
 from bot import clock, crypto
@@ -17,6 +16,7 @@ from bot.gazetteer import GazetteerSource
 from bot.rules import RuleSource
 from bot.settings import Settings
 from bot.tickets import Context
+from nlu.interpreter import Interpreter, RasaInterpreter
 
 
 @dataclass
@@ -43,7 +43,7 @@ def create(settings: Settings, interpreter: Interpreter | None = None) -> Servic
     return Services(
         settings=settings,
         database=database,
-        rules=RuleSource(database, settings.shown_hotline),
+        rules=RuleSource(database, settings.shown_hotline, settings.zone),
         gazetteer=GazetteerSource(database),
         interpreter=interpreter or RasaInterpreter(settings.nlu_url, settings.nlu_token),
         channels=create_channels(settings, database),

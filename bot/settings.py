@@ -63,6 +63,27 @@ class Settings:
     twilio_allow_mainland: str = _setting(
         "0", "1: send to +86 through Twilio, although personal data then leave the country"
     )
+    aliyun_access_key_id: str = _setting("", "AccessKey ID of a RAM user who may do no more than send SMS")
+    aliyun_access_key_secret: str = _setting("", "AccessKey secret of that user", True)
+    aliyun_sign_name: str = _setting("", "registered signature (签名) without 【】")
+    aliyun_api: str = _setting("https://dysmsapi.aliyuncs.com", "base address of Aliyun's SMS API")
+    aliyun_callback_secret: str = _setting(
+        "", "part of the callbacks' addresses, 16 characters or more: Aliyun signs nothing", True
+    )
+    aliyun_allowed_ips: str = _setting(
+        "", "addresses or networks that Aliyun's callbacks may come from, with commas; empty: any"
+    )
+    tencent_secret_id: str = _setting("", "SecretId of a CAM user who may do no more than send SMS")
+    tencent_secret_key: str = _setting("", "SecretKey of that user", True)
+    tencent_sdk_app_id: str = _setting("", "SdkAppId of the SMS application (1400…)")
+    tencent_sign_name: str = _setting("", "registered signature (签名) without 【】")
+    tencent_api: str = _setting("https://sms.tencentcloudapi.com", "base address of Tencent Cloud's SMS API")
+    tencent_callback_secret: str = _setting(
+        "", "part of the callbacks' addresses, 16 characters or more: Tencent Cloud signs nothing", True
+    )
+    tencent_allowed_ips: str = _setting(
+        "", "addresses or networks that Tencent's callbacks may come from, with commas; empty: any"
+    )
 
     @property
     def zone(self) -> ZoneInfo:

@@ -9,10 +9,18 @@ from bot.rules import RuleBook
 
 def render(book: RuleBook, key: str, medium: str, params: Mapping[str, str]) -> str:
     """The wording of `key` for a medium ("wechat" or "sms"). Raises KeyError for an unknown key or parameter."""
+    return wording(book, key, medium).format_map({**known(book), **params})
+
+
+def wording(book: RuleBook, key: str, medium: str) -> str:
+    """The wording of `key` for a medium, its parameters in braces. Raises KeyError for an unknown key."""
     wordings = book.texts[key]
-    wording = wordings.get(medium) or wordings.get("*") or next(iter(wordings.values()))
-    known = {"hotline": book.dialogue.hotline, "callback_minutes": str(book.dialogue.callback_minutes)}
-    return wording.strip().format_map({**known, **params})
+    return (wordings.get(medium) or wordings.get("*") or next(iter(wordings.values()))).strip()
+
+
+def known(book: RuleBook) -> dict[str, str]:
+    """The parameters that every wording may use without being given them."""
+    return {"hotline": book.dialogue.hotline, "callback_minutes": str(book.dialogue.callback_minutes)}
 
 
 def exists(book: RuleBook, key: str) -> bool:

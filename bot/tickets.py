@@ -6,20 +6,22 @@ the caller's one transaction.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from bot import crypto, outbox
-from bot.gazetteer import route
+from bot import outbox
+from bot.channels import Entry
 from bot.models import Contact, Task, Team, Ticket, TicketContact, Update
 from bot.rules import RuleBook
 from bot.texts import address_line, exists, render
+from bot.ticket_facts import add_facts, address_of, home_key, put_address, put_phone, rank
 from bot.upsert import count_up, insert_ignoring
 from handlers.dialogue.types import Address, Case, EditTicket
+from nlu.types import INTENTS
 
 
 class MoveRefused(Exception):
@@ -54,20 +56,6 @@ class Context:
     book: RuleBook
     now: datetime
     zone: ZoneInfo
-
-
-def home_key(address: Address, scope: str | None = None) -> str | None:
-    """The blind index of a complete address; None while it is incomplete. A wider scope is complete without a room."""
-    wide = {"community": 1, "building": 2, "unit": 3}.get(scope or "", 4)
-    parts = [address.community, address.building, address.unit, address.room]
-    if wide == 4:
-        if not (address.community and address.building and address.room):
-            return None
-    else:
-        parts = parts[:wide]
-        if not all(parts[: 2 if wide == 3 else wide]):
-            return None
-    return crypto.blind_index("home", "|".join(part or "" for part in parts))
 
 
 def open_ticket(context: Context, contact: Contact, case: Case, *, incomplete: bool, phone: str | None) -> Opened:
@@ -107,8 +95,9 @@ def _join(context: Context, ticket: Ticket, contact: Contact, case: Case) -> Ope
     if case.temperature is not None:
         ticket.temperature = case.temperature
     ticket.need = ticket.need or case.need == "yes"
-    ticket.also = sorted({*ticket.also, *case.also, case.intent} - {ticket.intent})
-    _rank(context.book, ticket)
+    said = {*ticket.also, *case.also}  # the case's own intent is the same fault, told in other words
+    ticket.also = [intent for intent in INTENTS if intent in said and intent != ticket.intent]
+    rank(context.book, ticket)
     _add_update(context, ticket, Actor("resident", contact.id), "joined")
     return Opened(ticket, "own" if own else "other")
 
@@ -149,10 +138,10 @@ def _new_ticket(
         chases=0,
         reopened=0,
     )
-    _put_address(context, ticket, case.address)
+    put_address(context.session, context.book, ticket, case.address)
     if case.phone or phone:
-        _put_phone(ticket, case.phone or phone or "", typed=case.phone is not None)
-    _rank(context.book, ticket)
+        put_phone(ticket, case.phone or phone or "", typed=case.phone is not None)
+    rank(context.book, ticket)
     return ticket
 
 
@@ -160,41 +149,6 @@ def next_number(context: Context) -> str:
     """The next number of the local day, such as N20261123-0007: short enough to be read out on the phone."""
     day = context.now.astimezone(context.zone).strftime("%Y%m%d")
     return f"N{day}-{count_up(context.session, f'ticket:{day}'):04d}"
-
-
-def _put_address(context: Context, ticket: Ticket, address: Address) -> None:
-    ticket.district, ticket.community = address.district, address.community
-    ticket.building, ticket.unit, ticket.room = address.building, address.unit, address.room
-    place = route(context.session, address.community, address.building)
-    ticket.known = place is not None
-    ticket.district = ticket.district or (place.district if place else None)
-    ticket.team_id = _office_team(context) if ticket.fault == "account" else (place.team_id if place else None)
-
-
-def _office_team(context: Context) -> int | None:
-    return context.session.scalar(select(Team.id).where(Team.code == context.book.tickets["office_team"]))
-
-
-def _put_phone(ticket: Ticket, phone: str, typed: bool) -> None:
-    ticket.phone, ticket.phone_typed = phone, typed
-    ticket.phone_hash = crypto.blind_index("phone", phone)
-    ticket.phone_tail_hash = crypto.blind_index("phone tail", phone[-4:])
-
-
-def _rank(book: RuleBook, ticket: Ticket) -> None:
-    """Priority and urgency from what is known: 1 is an emergency, 4 can wait."""
-    rules = book.tickets
-    intents = [ticket.intent, *ticket.also]
-    ranks = [rules["priorities"].get(intent, 3) for intent in intents]
-    if ticket.severity == "burst":
-        ranks.append(rules["burst_priority"])
-    if ticket.need and ticket.fault == "cold":
-        ranks.append(rules["need_priority"])
-    cold = rules["cold_reading"]
-    if ticket.temperature is not None and ticket.temperature < cold["below"] and ticket.fault == "cold":
-        ranks.append(cold["priority"])
-    ticket.priority = min(ranks)
-    ticket.urgent = ticket.severity == "burst" or any(intent in rules["urgent_intents"] for intent in intents)
 
 
 def edit(context: Context, ticket: Ticket, change: EditTicket, actor: Actor) -> Ticket:
@@ -214,8 +168,8 @@ def edit(context: Context, ticket: Ticket, change: EditTicket, actor: Actor) -> 
         ticket.account_no = change.account_no
     ticket.need = ticket.need or change.need == "yes"
     if change.phone is not None:
-        _put_phone(ticket, change.phone, typed=True)
-    _rank(context.book, ticket)
+        put_phone(ticket, change.phone, typed=True)
+    rank(context.book, ticket)
     stands = ticket
     if change.address is not None or change.scope is not None:
         stands = _readdress(context, ticket, change.address or address_of(ticket), actor)
@@ -227,7 +181,7 @@ def edit(context: Context, ticket: Ticket, change: EditTicket, actor: Actor) -> 
 def _readdress(context: Context, ticket: Ticket, address: Address, actor: Actor) -> Ticket:
     key = home_key(address, ticket.scope)
     if address != address_of(ticket):
-        _put_address(context, ticket, address)
+        put_address(context.session, context.book, ticket, address)
     ticket.incomplete = ticket.incomplete and key is None
     if key == ticket.home_key:
         return ticket
@@ -245,23 +199,10 @@ def merge(context: Context, ticket: Ticket, into: Ticket, actor: Actor) -> None:
     for party in context.session.scalars(select(TicketContact).where(TicketContact.ticket_id == ticket.id)):
         row = {"ticket_id": into.id, "contact_id": party.contact_id, "joined_at": context.now}
         insert_ignoring(context.session, TicketContact, [row], ["ticket_id", "contact_id"])
-    _add_facts(context.book, ticket, into)
+    add_facts(context.book, ticket, into)
     ticket.merged_into_id = into.id
     ticket.home_key = None
     move(context, ticket, "merged", actor, note=f"并入 {into.number}", tell=False)
-
-
-def _add_facts(book: RuleBook, ticket: Ticket, into: Ticket) -> None:
-    """What one report told is true of the other; whichever was more urgent decides."""
-    if into.phone is None and ticket.phone is not None:
-        _put_phone(into, ticket.phone, ticket.phone_typed)
-    if ticket.temperature is not None:
-        into.temperature = ticket.temperature
-    into.severity = "burst" if ticket.severity == "burst" else into.severity or ticket.severity
-    into.need = into.need or ticket.need
-    into.danger = into.danger or ticket.danger
-    into.also = sorted({*into.also, *ticket.also, ticket.intent} - {into.intent})
-    _rank(book, into)
 
 
 def retype(context: Context, ticket: Ticket, intent: str, actor: Actor) -> Ticket:
@@ -279,7 +220,7 @@ def retype(context: Context, ticket: Ticket, intent: str, actor: Actor) -> Ticke
     ticket.also = [other for other in ticket.also if other != intent]
     if "leak" not in (intent, *ticket.also):
         ticket.severity = None
-    _rank(context.book, ticket)
+    rank(context.book, ticket)
     # Merged before anything is written: for a moment both would be the one open ticket of this fault and home.
     twin = None if ticket.closed_at or ticket.home_key is None else _other_open(context.session, ticket)
     if twin is not None:
@@ -288,7 +229,7 @@ def retype(context: Context, ticket: Ticket, intent: str, actor: Actor) -> Ticke
     if twin is not None:
         return twin
     if "account" in (fault_before, ticket.fault) and fault_before != ticket.fault:
-        _put_address(context, ticket, address_of(ticket))
+        put_address(context.session, context.book, ticket, address_of(ticket))
         _hand_over(context, ticket)
     return ticket
 
@@ -374,10 +315,17 @@ def _tell_contacts(context: Context, ticket: Ticket, update: Update, actor: Acto
     for contact in context.session.scalars(parties.where(TicketContact.ticket_id == ticket.id)):
         if contact.id == actor.contact_id:
             continue
-        told = render(context.book, key, contact.medium, _told_params(context, ticket, note, actor))
-        occasion = f"ticket:{ticket.id}:update:{update.id}"
+        entry = Entry(key, _told_params(context, ticket, note, actor))
+        told = render(context.book, key, contact.medium, entry.params)
         outbox.queue(
-            context.session, contact, told, occasion=occasion, kind="notice", now=context.now, ticket=ticket, keys=[key]
+            context.session,
+            contact,
+            told,
+            occasion=f"ticket:{ticket.id}:update:{update.id}",
+            kind="notice",
+            now=context.now,
+            ticket=ticket,
+            entries=[entry],
         )
     return told
 
@@ -436,9 +384,3 @@ def dispatch(context: Context, ticket: Ticket) -> None:
     if ticket.status not in ("received", "reopened") or ticket.team_id is None:
         return
     move(context, ticket, "dispatched", SYSTEM, tell=False)
-
-
-def address_of(ticket: Ticket) -> Address:
-    """The address on a ticket, as the dialogue speaks of it."""
-    address = Address(ticket.district, ticket.community, ticket.building, ticket.unit, ticket.room)
-    return replace(address, known=ticket.known)

@@ -16,7 +16,8 @@ from bot import clock
 from bot.inbox import Pending
 from bot.models import Contact, ContactHome, Ticket, TicketContact, Update
 from bot.models import Conversation as ConversationRow
-from bot.tickets import Context, address_of
+from bot.ticket_facts import address_of
+from bot.tickets import Context
 from handlers.dialogue.types import Address, Case, Conversation, Option, TicketView, Turn
 from nlu.places import Gazetteer
 from nlu.types import Understanding

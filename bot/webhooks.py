@@ -60,6 +60,20 @@ def twilio_status(ref: str | None = None) -> Response:
     return _take("twilio")
 
 
+@blueprint.post("/aliyun/<secret>/up")
+@blueprint.post("/aliyun/<secret>/report")
+def aliyun(secret: str) -> Response:
+    """Inbound SMS through Aliyun, and its reports; the secret stands in for a signature."""
+    return _take("aliyun")
+
+
+@blueprint.post("/tencent/<secret>/reply")
+@blueprint.post("/tencent/<secret>/status")
+def tencent(secret: str) -> Response:
+    """Inbound SMS through Tencent Cloud, and its reports; the secret stands in for a signature."""
+    return _take("tencent")
+
+
 def _take(name: str) -> Response:
     services = _services()
     channel = services.channels.get(name)
@@ -71,6 +85,16 @@ def _take(name: str) -> Response:
         return Response(status=refusal.status)
     except RequestEntityTooLarge:
         return Response(status=413)
+    try:
+        return _keep(services, channel, arrived)
+    except Exception as error:
+        # Not stored, hence not acknowledged: the provider brings it again. What the error quotes is not logged.
+        log.error("A webhook of %s could not be stored: %s", name, trace(error))
+        return Response(status=503)
+
+
+def _keep(services: Services, channel: Channel, arrived: list[Inbound | Report]) -> Response:
+    """Store everything that arrived; answer where one message came by a channel that can carry an answer."""
     messages = [item for item in arrived if isinstance(item, Inbound)]
     _take_reports(services, [item for item in arrived if isinstance(item, Report)])
     if len(messages) == 1 and channel.reply_deadline > 0:
@@ -84,7 +108,8 @@ def _take_reports(services: Services, reports: list[Report]) -> None:
     if not reports:
         return
     with services.database.transaction() as session:
-        for report in reports:
+        # In one order for everybody: two batches at once must not wait for one another's rows.
+        for report in sorted(reports, key=lambda report: report.provider_ref):
             outbox.take_report(session, report)
 
 
@@ -124,8 +149,9 @@ def _answer_of_twin(services: Services, message_id: int) -> Answer | None:
     give_up = time.monotonic() + TWIN_WAIT
     while True:
         with services.database.reading() as session:
+            # In this order: an answer that is committed between the two looks is then seen by the second.
+            busy = inbox.in_work(session, message_id)
             answer = conversation.stored_answer(session, message_id)
-            busy = answer is None and inbox.in_work(session, message_id)
         if answer is not None or not busy or time.monotonic() >= give_up:
             return answer
         time.sleep(TWIN_POLL)

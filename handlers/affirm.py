@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from handlers.dialogue import pending
 from handlers.dialogue.choose import settled
 from handlers.dialogue.types import Outcome, Reply, Turn
 
@@ -10,6 +11,6 @@ def handle(turn: Turn) -> Outcome:
     """A yes that answers no question: acknowledge shortly, or repeat the question it did not answer."""
     conversation = turn.conversation
     if conversation.waiting_for in ("community", "building", "unit", "room") and conversation.case is not None:
-        return Outcome((Reply(f"ask.{conversation.waiting_for}"),), conversation)
+        return pending.proceed(turn, conversation.case)
     key = "affirm.after_ticket" if conversation.ticket or turn.tickets else "affirm.nothing"
     return Outcome((Reply(key),), settled(conversation))

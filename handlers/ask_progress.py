@@ -22,7 +22,10 @@ def handle(turn: Turn) -> Outcome:
         asked = [one] if one and len(tickets) > 1 else list(tickets[:SHOWN])
     if not asked:
         return Outcome((Reply("ask_progress.none"),), settled(turn.conversation))
-    return _tell(turn, [_line(ticket) for ticket in asked], asked[0].number)
+    lines = [_line(ticket) for ticket in asked]
+    if len(asked) > 1:
+        lines = [_short(ticket) for ticket in asked]
+    return _tell(turn, lines, asked[0].number)
 
 
 def _tell(turn: Turn, lines: list[Reply], number: str | None) -> Outcome:
@@ -30,6 +33,11 @@ def _tell(turn: Turn, lines: list[Reply], number: str | None) -> Outcome:
     if number and conversation.case is None:
         conversation = settled(conversation, ticket=number)
     return Outcome((*lines, *pending_question(turn)), conversation)
+
+
+def _short(ticket: TicketView) -> Reply:
+    params = {"number": ticket.number, "problem": problem(ticket.intents), "state": state(ticket)}
+    return Reply("urge.line", params)
 
 
 def _line(ticket: TicketView) -> Reply:

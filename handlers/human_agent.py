@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from handlers.dialogue.answers import pending_question
 from handlers.dialogue.choose import settled
 from handlers.dialogue.report import FAULTS, report
 from handlers.dialogue.types import AskForPerson, Outcome, Reply, Turn
@@ -20,4 +21,4 @@ def handle(turn: Turn) -> Outcome:
         return Outcome(outcome.replies, outcome.conversation, (*outcome.effects, AskForPerson(reason)))
     key = "human_agent.complaint" if reason == "complaint" else "human_agent.promised"
     conversation = turn.conversation if turn.conversation.waiting_for else settled(turn.conversation)
-    return Outcome((Reply(key),), conversation, (AskForPerson(reason),))
+    return Outcome((Reply(key), *pending_question(turn)), conversation, (AskForPerson(reason),))

@@ -34,7 +34,7 @@ def handle(turn: Turn) -> Outcome:
         if len(repaired) > 1:
             return ask_which(turn, repaired, "not_resolved")
         ticket = repaired[0] if repaired else (open_tickets(turn) or candidates)[0]
-    return _reopen(turn, ticket) if ticket.status in REOPENED_BY else _press(turn, ticket)
+    return reopen(turn, ticket) if ticket.status in REOPENED_BY else _press(turn, ticket)
 
 
 def _fits(turn: Turn, ticket: TicketView) -> bool:
@@ -55,7 +55,8 @@ def _fault(turn: Turn) -> str:
     return (named or ranked or ["no_heat"])[0]
 
 
-def _reopen(turn: Turn, ticket: TicketView) -> Outcome:
+def reopen(turn: Turn, ticket: TicketView) -> Outcome:
+    """Send someone once more, under the same number; after the second failed repair a person calls."""
     effects: tuple[Effect, ...] = (ReopenTicket(ticket.number), *_reading(turn, ticket))
     key = "not_resolved.reopened"
     if ticket.reopened >= 1:

@@ -7,7 +7,16 @@ from dataclasses import replace
 from handlers.dialogue import collect
 from handlers.dialogue.choose import open_tickets, settled
 from handlers.dialogue.collect import numbered
-from handlers.dialogue.facts import add_to, address_in, case_from, means_same_home, merge, plain_answer
+from handlers.dialogue.facts import (
+    add_to,
+    address_in,
+    case_from,
+    means_same_home,
+    merge,
+    named_place,
+    plain_answer,
+    with_community,
+)
 from handlers.dialogue.types import (
     Address,
     BindHome,
@@ -32,7 +41,9 @@ def handle(turn: Turn) -> Outcome:
     """Add the data to the report being told, to the open ticket, or keep them and ask what is wrong."""
     conversation = turn.conversation
     if conversation.case is not None and conversation.ticket is None and conversation.case.intent:
-        return collect.go_on(turn, _added(turn, conversation.case))
+        case = _added(turn, conversation.case)
+        told_else = case != conversation.case and case.address == conversation.case.address
+        return collect.go_on(turn, case, (), (Reply("collect.noted"),) if told_else else ())
     ticket = _ticket(turn)
     if ticket is not None and (conversation.ticket or not address_in(turn.understanding.entities, turn.places)):
         return _edit(turn, ticket)
@@ -56,7 +67,7 @@ def _edit(turn: Turn, ticket: TicketView) -> Outcome:
     said = case_from(turn, ticket.intent, ())
     if not said.address and (number := plain_answer(turn.text, "room")) and len(number) >= SHORTEST_ROOM:
         said = replace(said, address=Address(room=number))  # 是705, after 哪里不对
-    address = merge(ticket.address, said.address)
+    address = merge(ticket.address, said.address, correcting=True)
     changed = address if said.address and address != ticket.address else None
     change = EditTicket(
         ticket.number, address=changed, phone=said.phone, temperature=said.temperature, account_no=said.account_no
@@ -68,6 +79,10 @@ def _edit(turn: Turn, ticket: TicketView) -> Outcome:
         conversation = settled(turn.conversation, case=case, ticket=ticket.number)
         reply = Reply("phone.noted", {"phone": said.phone, "number": ticket.number})
         return Outcome((reply,), conversation, (change,))
+    if said.temperature is not None and said.temperature >= STANDARD and ticket.intent in collect.COLD:
+        asking = replace(turn.conversation, ticket=ticket.number, waiting_for="warm", options=())
+        degrees = Reply("provide_info.degrees", {"degrees": f"{said.temperature:g}"})
+        return Outcome((degrees, Reply("ask.warm")), asking, (change,))
     if said.temperature is not None or said.account_no:
         conversation = settled(turn.conversation, ticket=ticket.number)
         return Outcome((Reply("provide_info.noted", {"number": ticket.number}),), conversation, (change,))
@@ -78,6 +93,8 @@ def _keep(turn: Turn) -> Outcome:
     """Data before any problem: a low reading is a report by itself, anything else is kept while we ask."""
     before = turn.conversation.case
     case = add_to(before, turn) if before is not None and not before.intent else case_from(turn, "", ())
+    if not case.address.community and (name := named_place(turn.text)):
+        case = replace(case, address=with_community(case.address, name, turn.places))
     if case.temperature is not None and case.temperature < STANDARD:
         intent = "no_heat" if case.temperature < COLD_AS_OFF else "low_temperature"
         return collect.start(turn, replace(case, intent=intent))

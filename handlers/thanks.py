@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from handlers.dialogue.types import Outcome, Reply, Turn
+from handlers.dialogue.wording import problem
 
 
 def handle(turn: Turn) -> Outcome:
@@ -20,5 +21,8 @@ def handle(turn: Turn) -> Outcome:
         )
     ):
         return Outcome((Reply("thanks.not_yet"), Reply(f"ask.{conversation.waiting_for}")), conversation)
+    done = next((t for t in turn.tickets if t.mine and t.status == "done"), None)
+    if done is not None:
+        return Outcome((Reply("thanks.is_it_good", {"problem": problem(done.intents)}),), conversation)
     key = "thanks.after_ticket" if any(t.is_open for t in turn.tickets) else "thanks.welcome"
     return Outcome((Reply(key),), conversation)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from handlers import not_resolved
 from handlers.dialogue.choose import meant, open_tickets, settled
+from handlers.dialogue.collect import ask_again
 from handlers.dialogue.report import FAULTS, report
-from handlers.dialogue.types import AskForPerson, ChaseTicket, Effect, Outcome, Reply, Turn
+from handlers.dialogue.types import AskForPerson, ChaseTicket, Effect, Outcome, Reply, TicketView, Turn
 from handlers.dialogue.wording import problem, state
+
+SHOWN = 3
 
 
 def handle(turn: Turn) -> Outcome:
@@ -13,19 +17,38 @@ def handle(turn: Turn) -> Outcome:
     tickets = open_tickets(turn)
     if not tickets:
         return _without_ticket(turn)
-    ticket = meant(turn, tickets) or tickets[0]
+    ticket = meant(turn, tickets)
+    if ticket is None:
+        return _press_all(turn, tickets)
+    if ticket.status in not_resolved.REOPENED_BY:
+        return not_resolved.reopen(turn, ticket)  # said to be done, and nobody came
     effects: tuple[Effect, ...] = (ChaseTicket(ticket.number),)
     params = {"number": ticket.number, "problem": problem(ticket.intents), "state": state(ticket)}
     key = "urge.noted"
     if ticket.chases >= 1:
-        effects, key = (*effects, AskForPerson("urgent")), "urge.person"
+        effects = (*effects, AskForPerson("urgent"))
+        key = "urge.person" if ticket.chases == 1 else "urge.again"
     return Outcome((Reply(key, params),), settled(turn.conversation, ticket=ticket.number), effects)
+
+
+def _press_all(turn: Turn, tickets: tuple[TicketView, ...]) -> Outcome:
+    """A chase that names none of several tickets is meant for each; a second one reaches a person."""
+    pressed = tickets[:SHOWN]
+    effects: tuple[Effect, ...] = tuple(ChaseTicket(ticket.number) for ticket in pressed)
+    conversation = settled(turn.conversation, ticket=pressed[0].number)
+    if any(ticket.chases for ticket in pressed):
+        numbers = {"number": "、".join(ticket.number for ticket in pressed)}
+        return Outcome((Reply("urge.person", numbers),), conversation, (*effects, AskForPerson("urgent")))
+    lines = tuple(
+        Reply("urge.line", {"number": t.number, "problem": problem(t.intents), "state": state(t)}) for t in pressed
+    )
+    return Outcome((Reply("urge.all"), *lines), conversation, effects)
 
 
 def _without_ticket(turn: Turn) -> Outcome:
     case = turn.conversation.case
     if case is not None and turn.conversation.ticket is None and case.intent and turn.conversation.waiting_for:
-        return Outcome((Reply("urge.finish_first"), Reply(f"ask.{turn.conversation.waiting_for}")), turn.conversation)
+        return Outcome((Reply("urge.finish_first"), ask_again(turn)), turn.conversation)
     fault = next((name for name in turn.understanding.also if name in FAULTS), None)
     if fault is not None:
         return report(turn, fault)

@@ -28,7 +28,7 @@ MODEL_HEADER = "X-Heatline-Model"
 
 # 10,000 characters would hold up every other parse; what matters stands at the beginning or at the end.
 _HEAD, _TAIL = 400, 100
-_UNSUBSCRIBE = re.compile(r"(?:退订|退訂|td|t|stop)[\W_]*", re.IGNORECASE)
+_UNSUBSCRIBE = re.compile(r"(?:退订|退訂|拒收|td|t|r|stop)[\W_]*", re.IGNORECASE)
 
 
 class NluError(Exception):

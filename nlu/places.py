@@ -13,6 +13,7 @@ from nlu.addresses import resolve
 from nlu.choice import choose
 from nlu.community_forms import Span, find_unknown
 from nlu.gazetteer import Building, Candidate, Community, Gazetteer
+from nlu.naming import Learnt, settle_names
 from nlu.normalise import normalise
 from nlu.words import pattern
 
@@ -76,10 +77,15 @@ def default_gazetteer() -> Gazetteer:
     return Gazetteer.from_folder(Path(__file__).resolve().parent.parent / "data" / "gazetteer")
 
 
-def read_places(text: str, gazetteer: Gazetteer | None = None) -> list[Part]:
-    """District, estate, building, unit and room parts of normalised text, in text order."""
+def read_places(
+    text: str, gazetteer: Gazetteer | None = None, learnt: Sequence[Learnt] | None = None
+) -> list[Part]:
+    """District, estate, building, unit and room parts of normalised text, in text order.
+
+    `learnt` is where the NLU server's tagger sees names in this text; None where nobody was asked.
+    """
     scanned = scan(text)
-    communities = _communities(text, scanned, gazetteer)
+    communities = _communities(text, scanned, gazetteer, learnt)
     districts = _districts(text, communities)
     parts = choose(text, resolve(text, scanned, communities))
     found = [part for part in parts if part.kind != "floor"]
@@ -94,8 +100,10 @@ def parse_address(text: str, gazetteer: Gazetteer | None = None) -> Address:
     return Address(last.get("district"), last.get("community"), last.get("building"), last.get("unit"), tuple(rooms))
 
 
-def _communities(text: str, scanned: Sequence[Part], gazetteer: Gazetteer | None) -> list[Part]:
-    """Estates of the gazetteer first; by form where it knows none, or knows only a piece of a longer name."""
+def _communities(
+    text: str, scanned: Sequence[Part], gazetteer: Gazetteer | None, learnt: Sequence[Learnt] | None
+) -> list[Part]:
+    """Estates of the gazetteer first; unknown ones where it knows none, or knows only a piece of a longer name."""
     known = gazetteer.find(text) if gazetteer else []
     blocked = bytearray(len(text))
     for part in scanned:
@@ -103,11 +111,11 @@ def _communities(text: str, scanned: Sequence[Part], gazetteer: Gazetteer | None
             blocked[part.start : part.end] = b"\x01" * (part.end - part.start)
     anchors = [part.start for part in scanned if part.kind in ("building", "unit")]
     doors = [part.start for part in scanned if part.kind == "room" and not part.weak]
-    unknown = find_unknown(text, anchors, doors, blocked)
+    unknown = settle_names(find_unknown(text, anchors, doors, blocked), learnt)
     listed = [item for item in known if not any(_swallows(text, span, item) for span in unknown)]
-    by_form = [span for span in unknown if all(_apart(span, item) for item in listed)]
+    others = [span for span in unknown if all(_apart(span, item) for item in listed)]
     found = [Part("community", item.value, item.start, item.end) for item in listed]
-    found += [Part("community", name_of(text[span.start : span.end]), span.start, span.end) for span in by_form]
+    found += [Part("community", name_of(text[span.start : span.end]), span.start, span.end) for span in others]
     return sorted(found, key=lambda part: part.start)
 
 

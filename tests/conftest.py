@@ -107,7 +107,6 @@ class _Server:
 def pytest_configure(config: pytest.Config) -> None:
     """Warnings are errors; one PostgreSQL server serves the run."""
     config.addinivalue_line("filterwarnings", "error")
-    config.addinivalue_line("filterwarnings", "default::sqlalchemy.exc.SADeprecationWarning")
     if given := os.environ.pop(_GIVEN, ""):
         os.environ[_POSTGRES] = given
     os.environ.setdefault(_RUN, str(os.getpid()))
@@ -234,6 +233,7 @@ def services(settings: Settings) -> Iterator[Services]:
     made = service_factory.create(settings)
     yield made
     made.database.dispose()
+
 
 @pytest.fixture(scope="session")
 def nlu_settings() -> Iterator[Settings]:

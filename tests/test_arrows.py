@@ -15,6 +15,14 @@ from bot.settings import ROOT
 PROVIDERS = {
     "wechatpy": ("bot/channels/wechat", "bot/standins/"),
     "twilio": ("bot/channels/sms_twilio", "bot/standins/"),
+    "alibabacloud_dysmsapi20170525": ("bot/channels/sms_aliyun",),
+    "alibabacloud_tea_openapi": ("bot/channels/sms_aliyun",),
+    "darabonba": ("bot/channels/sms_aliyun",),
+    "tencentcloud": ("bot/channels/sms_tencent",),
+    "alibabacloud_dysmsapi20170525": ("bot/channels/sms_aliyun",),
+    "alibabacloud_tea_openapi": ("bot/channels/sms_aliyun",),
+    "darabonba": ("bot/channels/sms_aliyun",),
+    "tencentcloud": ("bot/channels/sms_tencent",),
     "phonenumbers": ("bot/channels/",),
 }
 # The dialogue is pure: what it would need for these is handed to it in a Turn.

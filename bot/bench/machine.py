@@ -32,7 +32,7 @@ class Running:
     def memory(self) -> float:
         """Megabytes of all processes together, shared pages counted once (proportional set size)."""
         pids = {process.pid for process in self.processes}
-        return sum(_proportional(pid) for pid in pids | _descendants(pids)) / 1024
+        return sum(proportional_memory(pid) for pid in pids | descendants(pids)) / 1024
 
 
 @contextmanager
@@ -113,7 +113,8 @@ def end(processes: list[subprocess.Popen[bytes]]) -> None:
             process.wait()
 
 
-def _descendants(pids: set[int]) -> set[int]:
+def descendants(pids: set[int]) -> set[int]:
+    """The processes that these started, and those that they started."""
     parents: dict[int, int] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -127,8 +128,8 @@ def _descendants(pids: set[int]) -> set[int]:
     return found
 
 
-def _proportional(pid: int) -> float:
-    """Kilobytes of one process."""
+def proportional_memory(pid: int) -> float:
+    """Kilobytes of one process, shared pages divided among those that share them; 0.0 once it is gone."""
     try:
         rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:

@@ -18,6 +18,7 @@ Errors form one tree; each says what to do next:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -99,13 +100,25 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the catalogue with its parameters: what a provider of registered templates needs in place of a text."""
+
+    key: str
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One text to one contact. `ref` is our delivery's id, for a status callback's address."""
+    """One text to one contact. `ref` is our delivery's id, for a status callback's address.
+
+    `entries` are what the text was made of, in order; empty where somebody typed it.
+    """
 
     to: str
     text: str
     ref: str
     sender: str | None = None  # the account or number the contact wrote to
+    entries: tuple[Entry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bot.channels import Channel, sms_twilio, wechat
+from bot.channels import Channel, sms_aliyun, sms_tencent, sms_twilio, wechat
 from bot.database import Database
 from bot.settings import Settings
 
@@ -14,6 +14,8 @@ Create = Callable[[Settings, Database], Channel | None]
 CREATORS: dict[str, Create] = {
     wechat.NAME: wechat.create,
     sms_twilio.NAME: sms_twilio.create,
+    sms_aliyun.NAME: sms_aliyun.create,
+    sms_tencent.NAME: sms_tencent.create,
 }
 
 

@@ -12,7 +12,6 @@ import re
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import phonenumbers
 import requests
 from flask import Request, Response
 from twilio.base.exceptions import TwilioException, TwilioRestException
@@ -39,6 +38,7 @@ from bot.channels import (
     Unknown,
 )
 from bot.channels.network import never_left, session_for
+from bot.channels.phone import normalise
 from bot.channels.wording import ELLIPSIS, clean, split_characters
 from bot.database import Database
 from bot.settings import Settings, SettingsError
@@ -48,7 +48,6 @@ API = "https://api.twilio.com"
 PATH = "/channels/twilio"
 TIMEOUT = 10.0  # seconds; twilio's client has none of its own
 MAX_CHARACTERS = 1600  # Twilio refuses longer bodies (21617)
-HOME_REGION = "CN"  # where a number without a country code is from
 
 # Twilio's message status → ours; None: still on its way, nothing to tell. A status that is not here is ignored.
 STATES: dict[str, str | None] = {
@@ -100,18 +99,6 @@ _SID = re.compile(r"[A-Za-z0-9]{2,64}\Z")
 _LONGEST_ACCOUNT = 64
 # Twilio's client logs URLs and headers of every call; what matters of them is in the delivery's row.
 _silent = logging.Logger("twilio.silent", level=logging.CRITICAL)
-
-
-def normalise(phone: str) -> str:
-    """A number in E.164, so that 138… and +86 138… are one contact; what is no number stays as it came."""
-    bare = clean(phone).strip()
-    try:
-        number = phonenumbers.parse(bare, HOME_REGION)
-    except phonenumbers.NumberParseException:
-        return bare[:64] or "unknown"
-    if not phonenumbers.is_possible_number(number):
-        return bare[:64] or "unknown"
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 class Twilio:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, selectinload
 from bot import crypto
 from bot.desk import words
 from bot.models import Contact, Ticket, TicketContact
-from bot.tickets import home_key
+from bot.ticket_facts import home_key
 from handlers.dialogue.types import Address
 from nlu.gazetteer import Gazetteer
 from nlu.places import parse_address

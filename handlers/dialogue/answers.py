@@ -14,7 +14,7 @@ from handlers.dialogue.types import Answer, AskForPerson, FileReview, Outcome, R
 GOOD = 0.12  # score from which on an entry answers the question; a wrong answer is worse than none
 _OTHER_INTENT = 0.65  # what an entry of the other intent keeps of its score
 _NOISE = re.compile(
-    r"[\W_]+|请问|你好|您好|麻烦|问一下|问下|咨询一下|咨询|想问|我想|想|我家|俺家|我们|咱们|一下|你们|这边|[您恁你我俺咱这的了呢啊吧呀嘞么吗]"
+    r"[\W_]+|顺便|顺带|另外|对了|请问|你好|您好|麻烦|问一下|问下|咨询一下|咨询|想问|我想|想|我家|俺家|我们|咱们|一下|你们|这边|[您恁你我俺咱这的了呢啊吧呀嘞么吗]"
 )
 _SAME = tuple(
     (re.compile(words), word)

@@ -47,6 +47,12 @@ def open_tickets(turn: Turn) -> tuple[TicketView, ...]:
     return tuple(t for t in turn.tickets if t.is_open)
 
 
+def current_ticket(turn: Turn) -> TicketView | None:
+    """The open ticket that this conversation is about."""
+    number = turn.conversation.ticket
+    return next((t for t in turn.tickets if t.number == number and t.is_open), None)
+
+
 def meant(turn: Turn, candidates: tuple[TicketView, ...]) -> TicketView | None:
     """Which of several tickets a message means: the one it names, the fault it names, or the one we were speaking of."""
     named = [t for t in turn.mentioned if t.mine]

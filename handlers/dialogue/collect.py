@@ -11,6 +11,7 @@ from datetime import date
 
 from handlers.dialogue.facts import means_other_home, merge, suggestion
 from handlers.dialogue.types import (
+    AddNote,
     Address,
     AskForPerson,
     Case,
@@ -24,7 +25,7 @@ from handlers.dialogue.types import (
     TicketView,
     Turn,
 )
-from handlers.dialogue.wording import address_line, place_line, problem
+from handlers.dialogue.wording import address_line, place_line, problem, state
 from nlu.places import Gazetteer
 
 AT_ONCE = frozenset({"leak", "danger"})  # these open with whatever is known
@@ -34,7 +35,10 @@ TIMES = 2  # how often one thing is asked before we go on without it
 
 def missing(case: Case, places: Gazetteer, asked: tuple[str, ...] = ()) -> str | None:
     """The next part of the address that is needed and has not been asked for TIMES times; None when complete."""
-    return next((part for part in _needed(case, places) if asked.count(part) < TIMES), None)
+    needed = _needed(case, places)
+    if "community" in needed and asked.count("community") >= TIMES:
+        return None  # a house number in nobody knows which estate helps no one
+    return next((part for part in needed if asked.count(part) < TIMES), None)
 
 
 def is_complete(case: Case, places: Gazetteer) -> bool:
@@ -113,12 +117,28 @@ def _known_home(turn: Turn, case: Case) -> Address:
 def _choose_home(turn: Turn, case: Case, first: tuple[Reply, ...]) -> Outcome:
     options = tuple(Option(str(n), address_line(home)) for n, home in enumerate(turn.homes[:4]))
     conversation = Conversation(case=case, waiting_for="home", options=options, asked=("home",))
-    return Outcome((*first, Reply("ask.home", {"options": numbered(options)})), conversation)
+    question = Reply("ask.home", {"options": numbered(options)})
+    if case.intent in AT_ONCE:
+        return Outcome((*first, *_opening_words(turn, case, False), question), conversation, (OpenTicket(case),))
+    return Outcome((*first, question), conversation)
 
 
 def numbered(options: tuple[Option, ...]) -> str:
     """Options as lines to answer with a number."""
     return "\n".join(f"{n} {option.label}" for n, option in enumerate(options, 1))
+
+
+def ask_again(turn: Turn) -> Reply:
+    """The question that is waiting for its answer, as it can be asked once more."""
+    conversation, waiting = turn.conversation, turn.conversation.waiting_for
+    if waiting == "insist":
+        return Reply("cold.out_of_season", season_params(turn))
+    params = {"options": numbered(conversation.options)}
+    if waiting == "confirm_community" and conversation.case is not None:
+        address = conversation.case.address
+        params["community"] = suggestion(address, turn.places) or address.community or ""
+    key = {"meaning": "unsure.choose", "callback": "unsure.offer_person"}.get(waiting or "", f"ask.{waiting}")
+    return Reply(key, params)
 
 
 def _already_open(turn: Turn, case: Case, ticket: TicketView, first: tuple[Reply, ...]) -> Outcome:
@@ -133,8 +153,14 @@ def _already_open(turn: Turn, case: Case, ticket: TicketView, first: tuple[Reply
         account_no=case.account_no,
     )
     conversation = replace(turn.conversation, case=joined, ticket=ticket.number, waiting_for=None, options=())
-    replies = (*first, Reply("report.already", {"number": ticket.number, "problem": problem(ticket.intents)}))
-    effects: tuple[Effect, ...] = (edit,)
+    params = {"number": ticket.number, "problem": problem(ticket.intents), "state": state(ticket)}
+    replies = (*first, Reply("report.already", params))
+    effects: tuple[Effect, ...] = (edit, AddNote(ticket.number))
+    if case.severity == "burst" and not ticket.urgent:
+        replies = (*first, Reply("leak.is_burst", {"number": ticket.number}))
+        effects = (*effects, AskForPerson("urgent"))
+    elif case.intent in AT_ONCE:
+        replies = (safety(case), *replies)
     part = missing(joined, turn.places, turn.conversation.asked) if case.intent in AT_ONCE else None
     if part is None:
         return Outcome(replies, conversation, effects)
@@ -143,15 +169,19 @@ def _already_open(turn: Turn, case: Case, ticket: TicketView, first: tuple[Reply
 
 def go_on(turn: Turn, case: Case, effects: tuple[Effect, ...] = (), first: tuple[Reply, ...] = ()) -> Outcome:
     """The next step of a report: open the ticket when its address is complete, else ask for the next part."""
-    asked = turn.conversation.asked if _going_on(turn, case) else ()
+    asked = turn.conversation.asked
+    if not _going_on(turn, case):
+        asked = tuple(part for part in asked if part in ("phone", "phone_call"))  # a number is asked for once
     if out_of_season(turn, case) and "insist" not in asked:
-        conversation = Conversation(case=case, waiting_for="insist", asked=("insist",))
+        conversation = Conversation(case=case, waiting_for="insist", asked=(*asked, "insist"))
         return Outcome((*first, Reply("cold.out_of_season", season_params(turn))), conversation, effects)
     if case.intent in AT_ONCE:
         return _open(turn, case, effects, first, asked)
     part = missing(case, turn.places, asked)
     if part is not None:
-        return _asking(turn, case, part, first, effects)
+        return _asking(turn, case, part, first, effects, asked=asked)
+    if not case.address.community:
+        return open_as_it_is(turn, case, first)
     return _open(turn, case, effects, first, asked)
 
 
@@ -166,13 +196,18 @@ def _asking(
     first: tuple[Reply, ...],
     effects: tuple[Effect, ...],
     ticket: str | None = None,
+    asked: tuple[str, ...] | None = None,
 ) -> Outcome:
     before = turn.conversation.case
-    asked = turn.conversation.asked if before is not None else ()
-    stuck = part in asked and before is not None and before.address == case.address
-    again = "_again" if stuck and part in ("building", "unit", "room", "community") else ""
+    asked = turn.conversation.asked if asked is None else asked
+    stuck = part in asked and before is not None and before == case
+    plain = first or part not in ("building", "unit", "room", "community")
+    again = "_again" if stuck and not plain else ""
     # A question is only used up by an answer that told nothing; whoever tells it in pieces is asked on patiently.
-    asked = (*asked, part) if stuck or part not in asked else asked
+    if stuck and first and "urged" not in asked:
+        asked = (*asked, "urged")  # the same fault once more, with impatience, uses up nothing
+    elif stuck or part not in asked:
+        asked = (*asked, part)
     conversation = Conversation(case=case, waiting_for=part, ticket=ticket, asked=asked)
     params = {"address": address_line(case.address)}
     if part == "confirm_community":
@@ -183,25 +218,27 @@ def _asking(
 def _open(
     turn: Turn, case: Case, effects: tuple[Effect, ...], first: tuple[Reply, ...], asked: tuple[str, ...]
 ) -> Outcome:
-    complete = is_complete(case, turn.places)
-    incomplete = not complete and case.intent not in AT_ONCE
+    # That there is no unit, or no other estate of that name, was an answer; the rest a person has to ask for.
+    lacking = [part for part in _needed(case, turn.places) if part not in ("unit", "confirm_community")]
+    incomplete = bool(lacking) and case.intent not in AT_ONCE
     replies = (*first, *_opening_words(turn, case, incomplete))
     effects = (*effects, OpenTicket(case, incomplete=incomplete))
     part = missing(case, turn.places, asked) if case.intent in AT_ONCE else None
     if part is not None:
-        return _asking(turn, case, part, replies, effects)
+        return _asking(turn, case, part, replies, effects, asked=asked)
     if case.intent == "leak" and case.severity is None and "severity" not in asked:
-        return _asking(turn, case, "severity", replies, effects)
+        return _asking(turn, case, "severity", replies, effects, asked=asked)
     if turn.channel == "wechat" and turn.phone is None and case.phone is None and "phone" not in asked:
         conversation = Conversation(case=case, waiting_for="phone", asked=(*asked, "phone"))
-        return Outcome((*replies, Reply("ask.phone")), conversation, effects)
+        return Outcome((*replies, _ask_phone(case)), conversation, effects)
     return Outcome(replies, Conversation(case=case, asked=asked), effects)
 
 
 def _opening_words(turn: Turn, case: Case, incomplete: bool) -> tuple[Reply, ...]:
     params = {"address": place_line(case), "problem": problem((case.intent, *case.also))}
     if case.intent in AT_ONCE:
-        return (safety(case), Reply(f"{case.intent}.opened", params, about_ticket=True))
+        where = "_at_home" if turn.homes and _assumed_home(turn, case) else "_at" if params["address"] else ""
+        return (safety(case), Reply(f"{case.intent}.opened{where}", params, about_ticket=True))
     key = f"{case.intent}.opened_incomplete" if incomplete else f"{case.intent}.opened"
     if turn.homes and _assumed_home(turn, case):
         key = "report.at_home"
@@ -209,6 +246,11 @@ def _opening_words(turn: Turn, case: Case, incomplete: bool) -> tuple[Reply, ...
     if "billing" in case.also:
         words.append(Reply("billing.attached"))
     return tuple(words)
+
+
+def _ask_phone(case: Case) -> Reply:
+    """A number is welcome; where someone is in danger it is needed."""
+    return Reply("ask.phone_call" if case.intent == "danger" or case.severity == "burst" else "ask.phone")
 
 
 def safety(case: Case) -> Reply:
@@ -221,7 +263,8 @@ def safety(case: Case) -> Reply:
 def _assumed_home(turn: Turn, case: Case) -> bool:
     """Whether the address was taken from a known home rather than told in this conversation."""
     told = any(e.entity in ("community", "building", "room") for e in turn.understanding.entities)
-    return not told and turn.conversation.case is None and case.address.room is not None
+    telling = turn.conversation.case is not None and turn.conversation.ticket is None
+    return not told and not telling and case.address.room is not None
 
 
 def edit_ticket(turn: Turn, ticket: TicketView, case: Case, change: EditTicket, key: str = "ticket.edited") -> Outcome:
@@ -242,14 +285,17 @@ def edit_ticket(turn: Turn, ticket: TicketView, case: Case, change: EditTicket, 
         return _asking(turn, case, "severity", replies, (change,), ticket.number)
     if turn.channel == "wechat" and not (turn.phone or case.phone or ticket.has_phone) and "phone" not in asked:
         waiting = replace(conversation, case=case, ticket=ticket.number, waiting_for="phone", asked=(*asked, "phone"))
-        return Outcome((*replies, Reply("ask.phone")), replace(waiting, options=()), (change,))
+        return Outcome((*replies, _ask_phone(case)), replace(waiting, options=()), (change,))
     done = replace(conversation, case=case, ticket=ticket.number, waiting_for=None, options=(), misunderstood=0)
     return Outcome(replies, done, (change,))
 
 
-def open_as_it_is(turn: Turn, case: Case) -> Outcome:
+def open_as_it_is(turn: Turn, case: Case, first: tuple[Reply, ...] = ()) -> Outcome:
     """Stop asking: open the report with what there is, and have a person call back."""
-    replies = (Reply("report.incomplete", {"problem": problem(case.intent)}, about_ticket=True),)
+    replies = (
+        *first,
+        Reply("report.incomplete", {"problem": problem(case.intent)}, about_ticket=True),
+    )
     conversation = Conversation(case=case, asked=turn.conversation.asked)
     return Outcome(replies, conversation, (OpenTicket(case, incomplete=True), AskForPerson("incomplete")))
 

@@ -14,12 +14,36 @@ from nlu.types import Entity
 FUZZY = 0.66  # from this likeness on we ask whether a known estate is meant
 _OTHER_HOME = re.compile(
     r"(?:我|俺)?(?:爸妈|爸|妈|父母|公婆|婆婆|公公|岳父|岳母|爷爷|奶奶|姥姥|姥爷|外婆|孩子|儿子|闺女|女儿|朋友|亲戚|邻居|老家|对门|隔壁|店)"
-    r"(?:们)?(?:那边|那儿|那里|那|的)?(?:家|里|房子|住|店)|另一套|另外一套|别的房子|另一个房子|出租(?:房|屋)|租出去|老房子|新房|门面|商铺|还有一套"
+    r"(?:们)?(?:那边|那儿|那里|那|的)?(?:家|里|房子|住|店)|另一套|另外一套|别的房子|另一个房子|出租(?:房|屋)|租出去|老房子|新房|门面|商铺|还有一套|[又还]有一家|另一家|另外一家|别家|别人家"
 )
-_SAME_HOME = re.compile(r"上次|上回|以前那|原来那|老地址|老地方|登记的|还是那|一样的地址|同一个地址|地址没变|地址不变")
+_SAME_HOME = re.compile(
+    r"^同上|跟(?:以前|之前|上面)一样|上次|上回|以前那|原来那|老地址|老地方|登记的|还是那|一样的地址|同一个地址|地址没变|地址不变"
+)
+_ON_FILE = re.compile(
+    r"(?:你们?|您|系统|后台)[^,，。]{0,8}(?:有|知道|存|登记|查)[^,，。]{0,5}(?:地址|住址|(?:我|俺)(?:家|住|是哪))"
+    r"|(?:地址|住址|(?:我|俺)(?:家|住哪))[^,，。]{0,4}(?:你们|系统)[^,，。]{0,6}(?:有|知道|查|登记)"
+)
 _NONE = re.compile(
     r"^(?:就?没有?(?:单元|房号|门牌号?|号|楼号)?|无|不分单元|没单元|平房|不知道|不清楚|不晓得|忘了|记不(?:清|得|住)了?|我?也?不知道|冇)[的呀啊吧了。！!\s]*$"
 )
+_NOT_KNOWN = re.compile(
+    r"(?:没有?|不分|无|没)(?:单元|楼号|房号|门牌号?|房间号)|平房|独院|自建房|(?:不知道|不清楚|不晓得|不记得|忘了?|记不[清得住]|说不清)"
+)
+_PART_WORDS = {
+    "building": "楼号|平房|独院|自建房",
+    "unit": "单元|平房|门面|商铺|独院|自建房",
+    "room": "房号|门牌|房间号",
+}
+_ASKS = re.compile(r"[?？]|怎么|咋|吗|为啥|为什么|多久|什么时候")
+_FLOOR = re.compile(
+    r"^\D{0,6}?(?:[0-9]{1,2}|[一二三四五六七八九十]{1,3})\s*[楼层](?:的|吧|啊|呢|呀|嘞|了|哈)*[。.!！]*$"
+)
+_ROOM_RANGE = re.compile(r"(?<!\d)(\d{3,4})\s*[-—~～到至和跟、]\s*(\d{3,4})(?!\d|号楼|栋|幢)")
+_PLACE_NAME = re.compile(r"(?:苑|园|城|院|里|府|区|村|庭|郡|湾|巷|街|路|公寓|广场|大厦|家属楼|新居|名邸|社区)$")
+_SENTENCE = re.compile(
+    r"[,，。;；!！\[\]【】()（）]|我|你|您|他|她|咱|俺|这个|那个|那边|已经|刚|图片|照片|视频|语音|地址|楼上|楼下|老小区|哪个|姓|先生|女士"
+)
+_LOOSE = re.compile(r"[这那就还也都了着过把被给说看来去发打在两]|\d{6}")
 _PLAIN = re.compile(
     r"^(?:嗯|哦|噢|是|就是|是的|对|那个|呃|在|我?家?是|我?住)*[,，\s]*第?([0-9]{1,5}|[零〇一二三四五六七八九十两]{1,4}|[A-Za-z]\d{0,2}|[东西南北中甲乙丙丁])\s*(?:号楼|号|栋|幢|座|楼|#|单元|门洞|门|室|房|户)?\s*(?:的|吧|啊|呢|呀|嘞|了|哈)*[。.!！]*$"
 )
@@ -47,9 +71,13 @@ def address_in(entities: Sequence[Entity], places: Gazetteer) -> Address:
     )
 
 
-def rooms_in(entities: Sequence[Entity]) -> tuple[str, ...]:
-    """Every room that a message names, each once."""
-    return tuple(dict.fromkeys(str(e.value) for e in entities if e.entity == "room"))
+def rooms_in(text: str, entities: Sequence[Entity]) -> tuple[str, ...]:
+    """Every room that a message names, each once; 301-302 beside a building names two."""
+    rooms = tuple(dict.fromkeys(str(e.value) for e in entities if e.entity == "room"))
+    both = _ROOM_RANGE.search(text)
+    if rooms or both is None or not any(e.entity in ("building", "unit") for e in entities):
+        return rooms
+    return both[1], both[2]
 
 
 def value_in(entities: Sequence[Entity], kind: str) -> str | None:
@@ -57,15 +85,19 @@ def value_in(entities: Sequence[Entity], kind: str) -> str | None:
     return next((str(e.value) for e in reversed(entities) if e.entity == kind), None)
 
 
-def merge(old: Address, new: Address) -> Address:
-    """`new` over `old`: what it states replaces, what it does not state stays."""
+def merge(old: Address, new: Address, correcting: bool = False) -> Address:
+    """`new` over `old`: what it states replaces, what it does not state stays.
+
+    A building named together with a room is another home without the old unit, unless it is a correction.
+    """
     if new.community and new.community != old.community and old.community and old.building and new.building:
         old = Address()  # another estate with its own building is another home, not a correction
+    same_stairs = correcting or not new.building or new.building == old.building or not new.room
     return Address(
         district=new.district or old.district,
         community=new.community or old.community,
         building=new.building or old.building,
-        unit=new.unit or (old.unit if not new.building or new.building == old.building or not new.room else None),
+        unit=new.unit or (old.unit if same_stairs else None),
         room=new.room or old.room,
         known=new.known if new.community else old.known,
     )
@@ -75,11 +107,14 @@ def case_from(turn: Turn, intent: str, also: tuple[str, ...] | None = None) -> C
     """A new case from this message alone."""
     u = turn.understanding
     reading = value_in(u.entities, "temperature")
-    rooms = rooms_in(u.entities)
+    rooms = rooms_in(u.text, u.entities)
+    address = address_in(u.entities, turn.places)
+    if rooms and address.room is None:
+        address = replace(address, room=rooms[-1])
     return Case(
         intent=intent,
         also=u.also if also is None else also,
-        address=address_in(u.entities, turn.places),
+        address=address,
         phone=value_in(u.entities, "phone"),
         account_no=value_in(u.entities, "account_no"),
         temperature=float(reading) if reading else None,
@@ -113,7 +148,27 @@ def add_to(case: Case, turn: Turn) -> Case:
 
 def says_none(text: str) -> bool:
     """没有 or 不知道 as an answer to a question for a part of the address."""
-    return _NONE.match(text.strip()) is not None
+    plain = text.strip()
+    if _NONE.match(plain):
+        return True
+    about_it = _NOT_KNOWN.search(plain) is not None and not _ASKS.search(plain)
+    return len(plain) <= 16 and about_it and not re.search(r"[费钱热暖修]", plain)
+
+
+def denied_parts(text: str) -> tuple[str, ...]:
+    """The parts of an address that a text says there are none of, or that the speaker does not know."""
+    return tuple(part for part, words in _PART_WORDS.items() if re.search(words, text))
+
+
+def says_floor(text: str) -> bool:
+    """Whether a floor alone is named (我住三楼), which is no room."""
+    return _FLOOR.match(text.strip()) is not None
+
+
+def named_place(text: str) -> str | None:
+    """An estate, yard or street that is named alone, though nobody asked; else None."""
+    name = plain_community(text)
+    return name if name and len(name) >= 3 and _PLACE_NAME.search(name) else None
 
 
 def means_other_home(text: str) -> bool:
@@ -123,13 +178,20 @@ def means_other_home(text: str) -> bool:
 
 def means_same_home(text: str) -> bool:
     """Whether the text refers back to an address given earlier (就是上次那个地址)."""
-    return _SAME_HOME.search(text) is not None
+    return _SAME_HOME.search(text) is not None or says_on_file(text)
+
+
+def says_on_file(text: str) -> bool:
+    """Whether the text says that we should have the address (地址你们不是有吗)."""
+    return _ON_FILE.search(text) is not None
 
 
 def plain_answer(text: str, asked: str) -> str | None:
     """The value of a bare answer such as 3, 三号 or 501 to a question for building, unit or room; else None."""
     match = _PLAIN.match(text.strip())
-    if not match:
+    if match and match[1] == "中" and not re.search("单元|门|户|室", text):
+        return None  # yes, in Zhengzhou
+    if not match or (asked in ("unit", "room") and says_floor(text)):
         return None
     value = match[1]
     number = to_int(value)
@@ -156,7 +218,9 @@ def plain_community(text: str) -> str | None:
     """The name in a bare answer to 哪个小区; None where the text does not look like a name."""
     name = _COMMUNITY_HEAD.sub("", text.strip(), count=1)
     name = _COMMUNITY_TAIL.sub("", name)
-    if not 2 <= len(name) <= 16 or _NOT_A_NAME.search(name) or not re.search(r"[\u4e00-\u9fff]{2}", name):
+    if not 2 <= len(name) <= 16 or _NOT_A_NAME.search(name) or _SENTENCE.search(name):
+        return None
+    if (_LOOSE.search(name) and not _PLACE_NAME.search(name)) or not re.search(r"[\u4e00-\u9fff]{2}", name):
         return None
     return name
 

@@ -10,19 +10,23 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from handlers.dialogue import collect
-from handlers.dialogue.choose import chosen, says_no, says_yes, settled
+from handlers.dialogue import afterwards, collect
+from handlers.dialogue.choose import chosen, current_ticket, says_no, says_yes, settled
 from handlers.dialogue.facts import (
     add_to,
     address_in,
+    denied_parts,
+    means_same_home,
     merge,
     plain_answer,
     plain_community,
+    says_floor,
     says_none,
     suggestion,
     with_community,
 )
 from handlers.dialogue.types import (
+    AddNote,
     Address,
     AskForPerson,
     Case,
@@ -41,10 +45,10 @@ _OWN_MEANING = frozenset(
     | {"confirm_resolved"}
 )
 _SURE = 0.6
-_GUSH = re.compile(
-    r"喷|爆|滋|呲|冲|哗哗|淌|流得|很大|可大|特别大|止不住|关不住|烫|楼下|淹|满地|满屋|到处|电|大股|厉害|狠"
-)
-_DRIP = re.compile(r"滴|渗|潮|洇|一点|不大|小|慢|盆|湿|少")
+_WORTH_A_MENU = frozenset({"cancel", "human_agent", "confirm_resolved", "billing", "consult", "urge", "ask_progress"})
+_MAYBE = 0.3
+_A_WORD = 4  # characters from which on a message may tell something
+TWICE = 2
 
 
 def answer(turn: Turn) -> Outcome | None:
@@ -61,12 +65,6 @@ def _means_something_else(turn: Turn) -> bool:
     return u.intent in _OWN_MEANING and u.confidence >= _SURE and not says_none(turn.text)
 
 
-def current_ticket(turn: Turn) -> TicketView | None:
-    """The open ticket that this conversation is about."""
-    number = turn.conversation.ticket
-    return next((t for t in turn.tickets if t.number == number and t.is_open), None)
-
-
 def _address_part(turn: Turn) -> Outcome | None:
     """An answer to 哪个小区, 几号楼, 几单元, 门牌号: with the part asked, with others, or plain."""
     conversation, part = turn.conversation, turn.conversation.waiting_for or ""
@@ -75,6 +73,10 @@ def _address_part(turn: Turn) -> Outcome | None:
         return None
     given = _given(turn, part, case)
     u = turn.understanding
+    if not address_in(u.entities, turn.places) and means_same_home(turn.text):
+        return _known_address(turn, case)
+    if given is None and says_floor(turn.text):
+        return proceed(turn, case)
     if given is None and says_none(turn.text):
         return _without(turn, case, part)
     if given is None or (_means_something_else(turn) and not address_in(u.entities, turn.places)):
@@ -82,7 +84,14 @@ def _address_part(turn: Turn) -> Outcome | None:
     if u.intent in PROBLEMS and u.intent != case.intent and u.confidence >= _SURE and not _same_family(u.intent, case):
         return None
     filled = replace(add_to(case, turn), address=given)
-    return _proceed(turn, filled)
+    return proceed(turn, filled)
+
+
+def _known_address(turn: Turn, case: Case) -> Outcome:
+    """还是那个地址: the home we know for this contact; where we know none, that is said, and the question stays."""
+    if turn.homes:
+        return proceed(turn, replace(case, address=turn.homes[0]))
+    return Outcome((Reply("collect.not_on_file"), collect.ask_again(turn)), turn.conversation)
 
 
 def _same_family(intent: str, case: Case) -> bool:
@@ -110,7 +119,7 @@ def _with_part(address: Address, part: str, value: str) -> Address:
     return replace(address, unit=value) if part == "unit" else replace(address, room=value)
 
 
-def _proceed(turn: Turn, case: Case) -> Outcome:
+def proceed(turn: Turn, case: Case) -> Outcome:
     ticket = current_ticket(turn)
     if ticket is None:
         return collect.go_on(turn, case)
@@ -125,9 +134,33 @@ def _proceed(turn: Turn, case: Case) -> Outcome:
     return collect.edit_ticket(turn, ticket, case, change)
 
 
+def unanswered(turn: Turn) -> Outcome | None:
+    """A message that is no answer and was not understood: the question stays; a word beside a ticket is kept on it.
+
+    None where a menu of meanings or a person helps more.
+    """
+    conversation, u = turn.conversation, turn.understanding
+    case, ticket = conversation.case, current_ticket(turn)
+    if u.intent in _WORTH_A_MENU and u.confidence >= _MAYBE:
+        return None
+    if case is not None and case.intent and conversation.waiting_for in ("community", "building", "unit", "room"):
+        if ticket is None and ("urge" in u.also or u.intent in collect.COLD | {"urge"}):
+            return collect.go_on(turn, case, (), (Reply("urge.finish_first"),))
+        return proceed(turn, case)
+    if ticket is not None and conversation.waiting_for == "severity" and conversation.asked.count("severity") < TWICE:
+        asked = (*conversation.asked, "severity")
+        return Outcome((Reply("ask.severity"),), replace(conversation, asked=asked))
+    if ticket is not None and len(turn.text) >= _A_WORD and conversation.misunderstood == 0:
+        kept = replace(conversation, misunderstood=1)
+        effects = (AddNote(ticket.number), FileReview("unsure"))
+        return Outcome((Reply("visit.perhaps", {"number": ticket.number}),), kept, effects)
+    return None
+
+
 def _without(turn: Turn, case: Case, part: str) -> Outcome:
     """There is no such part, or the resident does not know it: never ask again, go on with what there is."""
-    conversation = replace(turn.conversation, asked=(*turn.conversation.asked, part, part))
+    known_not = dict.fromkeys((part, *denied_parts(turn.text)))
+    conversation = replace(turn.conversation, asked=(*turn.conversation.asked, *known_not, *known_not))
     going = replace(turn, conversation=conversation)
     ticket = current_ticket(turn)
     if ticket is not None and part == "community":
@@ -155,61 +188,16 @@ def _confirm_community(turn: Turn) -> Outcome | None:
         return None
     stated = address_in(turn.understanding.entities, turn.places)
     if stated.community and stated.community != case.address.community:
-        return _proceed(turn, replace(add_to(case, turn), address=merge(case.address, stated)))
+        return proceed(turn, replace(add_to(case, turn), address=merge(case.address, stated)))
     if says_yes(turn):
         name = suggestion(case.address, turn.places) or case.address.community or ""
         named = with_community(case.address, name, turn.places)
-        return _proceed(turn, replace(case, address=replace(named, known=True)))
+        return proceed(turn, replace(case, address=replace(named, known=True)))
     if says_no(turn):
         # The name stands as it was said; it is not asked about again.
         asked = (*turn.conversation.asked, "confirm_community", "confirm_community")
-        return _proceed(replace(turn, conversation=replace(turn.conversation, asked=asked)), case)
+        return proceed(replace(turn, conversation=replace(turn.conversation, asked=asked)), case)
     return _address_part(turn)
-
-
-def _phone(turn: Turn) -> Outcome | None:
-    """A phone, or that there is none to give; anything else is taken for what it means."""
-    ticket, case = current_ticket(turn), turn.conversation.case
-    if ticket is None or case is None or ticket.status in ("done", "confirming"):
-        return None  # by now 没有 answers whether it is warm
-    filled = add_to(replace(case, phone=None), turn)
-    if filled.phone:
-        address = merge(ticket.address, address_in(turn.understanding.entities, turn.places))
-        changed = address if address != ticket.address else None
-        change = EditTicket(ticket.number, phone=filled.phone, address=changed)
-        if changed is not None:
-            return collect.edit_ticket(turn, ticket, replace(filled, address=changed), change)
-        done = settled(turn.conversation, case=filled)
-        return Outcome((Reply("phone.noted", {"phone": filled.phone, "number": ticket.number}),), done, (change,))
-    if says_no(turn) and re.search(r"不对|不是|错", turn.text):
-        return Outcome((Reply("deny.which_part"),), settled(turn.conversation))
-    if says_no(turn) or says_none(turn.text):
-        return Outcome((Reply("phone.declined", {"number": ticket.number}),), settled(turn.conversation))
-    if says_yes(turn) and len(turn.text.strip()) <= 4:
-        return Outcome((Reply("ask.phone_again"),), turn.conversation)
-    return None
-
-
-def _severity(turn: Turn) -> Outcome | None:
-    ticket, case = current_ticket(turn), turn.conversation.case
-    if ticket is None or case is None or (turn.danger not in (None, "burst")):
-        return None
-    said = chosen(turn, turn.conversation.options)
-    severity = said.value if said else turn.understanding.severity or _severity_in(turn.text)
-    if severity is None:
-        return None
-    filled = replace(add_to(case, turn), severity=severity)
-    return collect.edit_ticket(
-        turn, ticket, filled, EditTicket(ticket.number, severity=severity), key=f"leak.is_{severity}"
-    )
-
-
-def _severity_in(text: str) -> str | None:
-    if text.strip() in ("1", "１", "一"):
-        return "burst"
-    if text.strip() in ("2", "２", "二"):
-        return "drip"
-    return "burst" if _GUSH.search(text) else "drip" if _DRIP.search(text) else None
 
 
 def _problem(turn: Turn) -> Outcome | None:
@@ -230,7 +218,7 @@ def _problem(turn: Turn) -> Outcome | None:
 
 
 def _begin(turn: Turn, case: Case) -> Outcome:
-    fresh = replace(turn.conversation, case=None, ticket=None, waiting_for=None, options=(), asked=())
+    fresh = replace(turn.conversation, case=case, ticket=None, waiting_for=None, options=(), asked=())
     going = replace(turn, conversation=fresh)
     return collect.go_on(going, case) if case.address.room else collect.start(going, case)
 
@@ -261,7 +249,7 @@ def _home(turn: Turn) -> Outcome | None:
         home = merge(same[0], stated) if len(same) == 1 else stated
     if home is None:
         return None
-    return collect.go_on(turn, replace(add_to(case, turn), address=home))
+    return proceed(turn, replace(add_to(case, turn), address=home))
 
 
 def _fits(stated: Address, home: Address) -> bool:
@@ -273,10 +261,16 @@ def _meaning(turn: Turn) -> Outcome | None:
     """Which of the likeliest meanings; the answer is handled as if it had been understood so."""
     from handlers.dialogue.registry import handler
 
-    option = chosen(turn, turn.conversation.options)
+    options = turn.conversation.options
+    option = chosen(turn, options)
+    goes_on = turn.understanding.intent == "provide_info" and address_in(turn.understanding.entities, turn.places)
+    if option is None and len(options) == 1 and (says_yes(turn) or goes_on):
+        option = options[0]
     if option is None:
         return None
     before = turn.conversation.case
+    if before is not None and not before.intent:
+        before = add_to(before, turn)
     conversation = settled(turn.conversation, case=None if before and not before.intent else before)
     understood = replace(turn.understanding, intent=option.value, confidence=1.0, also=())
     if before is not None and not before.intent:
@@ -323,12 +317,14 @@ READ: dict[str, Callable[[Turn], Outcome | None]] = {
     "building": _address_part,
     "unit": _address_part,
     "room": _address_part,
-    "phone": _phone,
-    "severity": _severity,
+    "phone": afterwards.phone,
+    "severity": afterwards.severity,
     "problem": _problem,
     "insist": _insist,
     "home": _home,
     "meaning": _meaning,
     "ticket": _ticket,
     "callback": _callback,
+    "warm": afterwards.warm,
+    "withdraw": afterwards.withdraw,
 }

@@ -16,6 +16,8 @@ def report(turn: Turn, intent: str, first: tuple[Reply, ...] = ()) -> Outcome:
     before = turn.conversation.case
     if before is not None and turn.conversation.ticket is None and _same_case(turn, before, intent):
         case = replace(add_to(before, turn), intent=_graver(before.intent, intent))
+        if case == before and turn.conversation.waiting_for and not first:
+            first = (Reply("urge.finish_first"),)  # the same said once more, with impatience
         return collect.go_on(turn, case, (), first)
     case = replace(case_from(turn, intent), also=_also(turn, intent, before))
     if means_same_home(turn.text) and turn.homes and not case.address:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from handlers import unsubscribe
-from handlers.dialogue import clarify, pending
-from handlers.dialogue.choose import open_tickets, says_no, says_yes
+from handlers.dialogue import aside, clarify, pending
+from handlers.dialogue.choose import says_no, says_yes
 from handlers.dialogue.collect import COLD
-from handlers.dialogue.facts import address_in, says_none
+from handlers.dialogue.context import in_context, likely
+from handlers.dialogue.facts import says_none
+from handlers.dialogue.number import with_number
 from handlers.dialogue.registry import handler
-from handlers.dialogue.types import Outcome, TicketView, Turn
+from handlers.dialogue.types import Outcome, Turn
 
 RULE_DANGERS = frozenset({"gas", "fire", "carbon_monoxide", "shock", "collapse"})
 _LOWEST = 0.3  # below this nothing is acted on, whatever the model's own threshold says
@@ -18,13 +20,17 @@ _LOWEST = 0.3  # below this nothing is acted on, whatever the model's own thresh
 
 def respond(turn: Turn) -> Outcome:
     """What follows from a message: danger first, then the answer to our question, then what the message means."""
+    return with_number(turn, _respond(turn))
+
+
+def _respond(turn: Turn) -> Outcome:
     if turn.danger in RULE_DANGERS:
         return handler("danger")(turn)
     if turn.danger == "burst":
         return handler("leak")(turn)
     if turn.understanding.intent == "unsubscribe" or unsubscribe.takes_back(turn.text):
         return unsubscribe.handle(turn)
-    if (outcome := pending.answer(turn)) is not None:
+    if (outcome := aside.before(turn) or pending.answer(turn) or aside.after(turn)) is not None:
         return outcome
     intent = choose_intent(turn)
     if intent is None:
@@ -54,7 +60,7 @@ def choose_intent(turn: Turn) -> str | None:
     u = turn.understanding
     if _is_bare_data(turn):
         return "provide_info"
-    intent = _in_context(turn, u.intent)
+    intent = in_context(turn, u.intent)
     if intent != u.intent:
         return intent
     if u.confidence >= threshold(turn, u.intent):
@@ -63,7 +69,7 @@ def choose_intent(turn: Turn) -> str | None:
     for urgent in ("danger", "leak"):
         if dict(u.ranking).get(urgent, 0.0) >= turn.rules.thresholds.get(f"{urgent}_any", 0.35):
             return urgent
-    return _by_facts(turn)
+    return _by_facts(turn) or likely(turn)
 
 
 def threshold(turn: Turn, intent: str) -> float:
@@ -74,42 +80,6 @@ def threshold(turn: Turn, intent: str) -> float:
     bars = turn.rules.thresholds
     own = turn.understanding.threshold if intent == turn.understanding.intent else 0.0
     return bars.get(intent, max(own, bars.get("*", _LOWEST)))
-
-
-def _in_context(turn: Turn, intent: str) -> str:
-    """What the tickets and the conversation make of a meaning that was found without them."""
-    done = next((t for t in open_tickets(turn) if t.status in ("done", "confirming")), None)
-    if done is not None and turn.conversation.waiting_for in (None, "phone"):
-        answered = _answer_to_done(turn, intent, done)
-        if answered:
-            return answered
-    if intent == "not_resolved" and not turn.tickets:
-        return _fault_of(turn)
-    return intent
-
-
-def _answer_to_done(turn: Turn, intent: str, done: TicketView) -> str | None:
-    """热了吗？ was asked: yes and no, 1 and 2, and a fault told again are answers."""
-    text = turn.text.strip().strip("。.!！~ ")
-    if text in ("2", "２"):
-        return "not_resolved"
-    if text in ("1", "１", "热了", "好了", "热", "有了") or intent == "affirm":
-        return "confirm_resolved"
-    again = intent in COLD and done.intent in COLD or intent == done.intent
-    other_home = address_in(turn.understanding.entities, turn.places)
-    if intent == "deny" or (again and not (other_home.community or other_home.building)):
-        return "not_resolved"
-    return None
-
-
-def _fault_of(turn: Turn) -> str:
-    """The fault itself, where 还是不热 comes without an earlier report."""
-    faults = ("leak", "open_valve", "no_heat", "low_temperature", "other_repair")
-    for name in turn.understanding.also:
-        if name in faults:
-            return name
-    ranked = [name for name, _ in turn.understanding.ranking if name in faults]
-    return ranked[0] if ranked else "no_heat"
 
 
 def _is_bare_data(turn: Turn) -> bool:

@@ -236,6 +236,13 @@ class AskForPerson(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class KeepPhone(Effect):
+    """Remember the number that this contact wants to be called on, where there is no ticket to put it on."""
+
+    phone: str
+
+
+@dataclass(frozen=True, slots=True)
 class FileReview(Effect):
     """Have a person look at what the machine made of this message."""
 

@@ -62,9 +62,12 @@ def _keep_texts_out_of_logs() -> None:
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     logging.basicConfig(level=logging.WARNING)
-    logging.getLogger("sanic").setLevel(logging.WARNING)
-    logging.getLogger("sanic.root").setLevel(logging.WARNING)
-    logging.getLogger("sanic.root").setLevel(logging.WARNING)
+
+
+def _silence_sanic() -> None:
+    """Every application sets Sanic's loggers back to INFO, where each start and stop of a worker is told."""
+    for name in ("sanic.root", "sanic.server", "sanic.error"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _name_the_model(app: Sanic, name: str) -> None:
@@ -91,6 +94,7 @@ def serve(model: Path, listener: socket.socket, token: str) -> None:
     for text in _WARM_UP:
         asyncio.run(agent.parse_message(text))
     app = create_app(agent, cors_origins=[], auth_token=token or None)
+    _silence_sanic()
     _name_the_model(app, model.name)
     # A connection that idles is cheap, and one that is closed under the client's hands costs it a retry.
     app.config.KEEP_ALIVE_TIMEOUT = 75

@@ -167,9 +167,9 @@ def test_tickets_opened_at_once_have_numbers_of_their_own(core: Core) -> None:
 
 def test_a_second_report_of_the_same_fault_and_home_joins(core: Core) -> None:
     number = core.open()
-    assert core.open(NEIGHBOUR, intent="low_temperature", temperature=13.0) == number
+    assert core.open(NEIGHBOUR, intent="low_temperature", temperature=13.0, also=("billing",)) == number
     ticket = core.one(Ticket)
-    assert (ticket.temperature, ticket.also, ticket.priority) == (13.0, ["low_temperature"], 2)
+    assert (ticket.temperature, ticket.also, ticket.priority) == (13.0, ["billing"], 2)
     assert [update.kind for update in core.history(number)] == ["opened", "joined"]
     assert len(core.rows(TicketContact)) == 2
 
@@ -267,11 +267,11 @@ def test_what_made_the_merged_ticket_urgent_makes_the_other_one_urgent(core: Cor
 
 def test_a_merge_hands_over_the_phone_and_the_faults(core: Core) -> None:
     first = core.open()
-    second = core.open(NEIGHBOUR, OTHER_HOME, intent="low_temperature", temperature=12.5)
+    second = core.open(NEIGHBOUR, OTHER_HOME, intent="low_temperature", temperature=12.5, also=("billing",))
     change(core, first, lambda c, t: setattr(t, "phone", None))
     edit(core, second, address=HOME)
     ticket = core.ticket(first)
-    assert (ticket.phone, ticket.temperature, ticket.also) == (NEIGHBOUR, 12.5, ["low_temperature"])
+    assert (ticket.phone, ticket.temperature, ticket.also) == (NEIGHBOUR, 12.5, ["billing"])
 
 
 def test_a_corrected_scope_alone_finds_the_ticket_of_the_whole_building(core: Core) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +15,8 @@ from bot.clock import VirtualClock
 from bot.models import Callback, Contact, Conversation, Delivery, Task, Ticket
 from bot.passive import PassiveMarker
 from bot.worker import MAX_TASK_ATTEMPTS, TASK_LEASE, Worker
-from tests.bot.helpers import COLD_AT_HOME, Core, seconds_until, together
+from handlers.dialogue.types import Address
+from tests.bot.helpers import COLD_AT_HOME, HOME, Core, seconds_until, together
 
 MINUTE = timedelta(minutes=1)
 
@@ -38,8 +40,6 @@ def test_a_ticket_is_given_to_the_team_of_its_address(core: Core) -> None:
 
 
 def test_a_ticket_without_a_team_waits_for_a_person(core: Core) -> None:
-    from handlers.dialogue.types import Address
-
     number = core.open(address=Address(community="谁也不知道的小区", building="1", room="101"))
     tasks(core)
     assert core.ticket(number).status == "received"
@@ -47,7 +47,7 @@ def test_a_ticket_without_a_team_waits_for_a_person(core: Core) -> None:
 
 def test_tasks_run_once_however_many_workers_there_are(core: Core) -> None:
     for number in range(8):
-        core.open(f"+861990000{number:04d}", core_home(number))
+        core.open(f"+861990000{number:04d}", home(number))
     together([lambda: tasks(core)] * 4)
     tasks(core)
     assert all(task.attempts == 1 and task.done_at for task in core.rows(Task))
@@ -55,18 +55,14 @@ def test_tasks_run_once_however_many_workers_there_are(core: Core) -> None:
     assert len(moved) == 8
 
 
-def core_home(number: int) -> Any:
+def home(number: int) -> Address:
     """The home of one of several residents."""
-    from dataclasses import replace
-
-    from tests.bot.helpers import HOME
-
     return replace(HOME, room=f"{number + 1}01")
 
 
 def test_urgent_tickets_are_dispatched_first(core: Core) -> None:
-    core.open(address=core_home(1))
-    core.open(address=core_home(2), intent="leak")
+    core.open(address=home(1))
+    core.open(address=home(2), intent="leak")
     assert [task.lane for task in core.rows(Task)] == [1, 0]
 
 
@@ -230,8 +226,8 @@ def test_passive_replies_that_could_not_be_noted_are_noted_later(
     marker = PassiveMarker(core.services.database)
     marker._ids = [answer.delivery_id]
     with monkeypatch.context() as away:
-        away.setattr(core.services.database, "transaction", lambda: (_ for _ in ()).throw(OSError))
-        with pytest.raises(OSError, match=""):
+        away.setattr(core.services.database, "transaction", None)
+        with pytest.raises(TypeError):
             marker.flush()
     assert core.one(Delivery).state == "sending"
     marker.flush()

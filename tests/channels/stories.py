@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from bot.standins import StandIns
 from bot.standins.wechat import ACCOUNT, document
+from tests.channels.mainland import MAINLAND, payload
 from tests.standins.service import Trial
 
 OPENID = "oResidentOfTheStories000000x"
@@ -32,6 +34,7 @@ class Provider(Protocol):
     """What a provider must be able to do to be told the stories."""
 
     address: str
+    answers_inline: bool  # whether an answer can ride in the response
 
     def message(self, standins: StandIns, text: str, number: int) -> Posting:
         """A true message with an id made of `number`."""
@@ -60,6 +63,7 @@ class Provider(Protocol):
 
 class WeChatPosts:
     address = OPENID
+    answers_inline = True
 
     def message(self, standins: StandIns, text: str, number: int) -> Posting:
         return self._post(standins, {"MsgType": "text", "Content": text, "MsgId": str(number)})
@@ -88,6 +92,7 @@ class WeChatPosts:
 
 class TwilioPosts:
     address = PHONE
+    answers_inline = True
 
     def message(self, standins: StandIns, text: str, number: int) -> Posting:
         return self._post(standins, standins.twilio.form(PHONE, text, f"SM{number:032x}"))
@@ -114,4 +119,59 @@ class TwilioPosts:
         return Posting(target, urlencode(form).encode(), standins.twilio.sign(target, form))
 
 
-PROVIDERS: dict[str, Provider] = {"wechat": WeChatPosts(), "twilio": TwilioPosts()}
+class MainlandPosts:
+    """What Aliyun and Tencent Cloud share: JSON to an address with a secret in it."""
+
+    address = PHONE
+    answers_inline = False
+    target: str
+    thanks: dict[str, Any]
+
+    def malformed(self, standins: StandIns) -> Posting:
+        return self._post("{not json")
+
+    def forged(self, posting: Posting) -> Posting:
+        head, name, secret, call = posting.target.rsplit("/", 3)
+        return replace(posting, target=f"{head}/{name}/{secret[:-1]}x/{call}")
+
+    def unsigned(self, posting: Posting) -> Posting:
+        head, name, _, call = posting.target.rsplit("/", 3)
+        return replace(posting, target=f"{head}/{name}/-/{call}")
+
+    def is_thanks(self, body: str) -> bool:
+        return bool(json.loads(body) == self.thanks)
+
+    def _post(self, body: Any) -> Posting:
+        raw = body if isinstance(body, str) else json.dumps(body)
+        return Posting(self.target, raw.encode(), {"Content-Type": "application/json"})
+
+
+class AliyunPosts(MainlandPosts):
+    target = f"/channels/aliyun/{MAINLAND.aliyun_callback_secret}/up"
+    thanks = {"code": 0, "msg": "成功"}
+
+    def message(self, standins: StandIns, text: str, number: int) -> Posting:
+        [sample] = payload("aliyun_up")
+        return self._post([sample | {"content": text, "sequence_id": str(number)}])
+
+    def unknown(self, standins: StandIns) -> Posting:
+        return self.message(standins, "", 77)
+
+
+class TencentPosts(MainlandPosts):
+    target = f"/channels/tencent/{MAINLAND.tencent_callback_secret}/reply"
+    thanks = {"result": 0, "errmsg": "OK"}
+
+    def message(self, standins: StandIns, text: str, number: int) -> Posting:
+        return self._post(payload("tencent_reply") | {"text": text, "time": 1795399200 + number})
+
+    def unknown(self, standins: StandIns) -> Posting:
+        return self.message(standins, "", 77)
+
+
+PROVIDERS: dict[str, Provider] = {
+    "wechat": WeChatPosts(),
+    "twilio": TwilioPosts(),
+    "aliyun": AliyunPosts(),
+    "tencent": TencentPosts(),
+}

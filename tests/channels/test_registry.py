@@ -12,6 +12,7 @@ from bot.channels.console import Console
 from bot.database import Database
 from bot.settings import Settings, SettingsError
 from tests.channels.helpers import TWILIO, WECHAT, request_for
+from tests.channels.mainland import CREDENTIALS, MAINLAND
 from tests.channels.stories import PROVIDERS
 
 
@@ -44,16 +45,41 @@ def test_half_of_twilios_settings_are_refused(database: Database) -> None:
         registry.create_channels(replace(TWILIO, twilio_from=""), database)
 
 
+@pytest.mark.parametrize("prefix", ["aliyun", "tencent"])
+def test_half_of_a_mainland_providers_settings_are_refused(database: Database, prefix: str) -> None:
+    for name in (name for name in CREDENTIALS if name.startswith(prefix) and not name.endswith("_api")):
+        with pytest.raises(SettingsError, match=f"HEATLINE_{name.upper()}"):
+            registry.create_channels(replace(MAINLAND, **{name: ""}), database)
+
+
+@pytest.mark.parametrize(
+    ("false", "named"),
+    [
+        ({"aliyun_callback_secret": "short"}, "HEATLINE_ALIYUN_CALLBACK_SECRET"),
+        ({"tencent_callback_secret": "with/a/slash/in/it"}, "HEATLINE_TENCENT_CALLBACK_SECRET"),
+        ({"tencent_allowed_ips": "10.0.0.0/8, everywhere"}, "HEATLINE_TENCENT_ALLOWED_IPS"),
+    ],
+)
+def test_a_door_that_would_not_hold_is_refused(database: Database, false: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError, match=named):
+        registry.create_channels(replace(MAINLAND, **false), database)
+
+
 def test_every_registered_channel_is_told_the_stories() -> None:
     assert set(registry.CREATORS) == set(PROVIDERS)
 
 
 def test_only_a_providers_own_file_knows_the_provider() -> None:
-    """wechatpy and twilio are imported by their channels and stand-ins and by nothing else."""
+    """Providers' packages are imported by their channels and stand-ins and by nothing else."""
     root = Path(registry.__file__).parents[1]
     for path in root.rglob("*.py"):
         source = path.read_text(encoding="utf-8")
-        for library, word in (("wechatpy", "wechat"), ("twilio", "twilio")):
+        for library, word in (
+            ("wechatpy", "wechat"),
+            ("twilio", "twilio"),
+            ("alibabacloud", "aliyun"),
+            ("tencentcloud", "tencent"),
+        ):
             if f"from {library}" in source or f"import {library}" in source:
                 assert word in path.stem, f"{path.relative_to(root)} knows {library}"
 

@@ -11,10 +11,18 @@ import pytest
 from bot.clock import VirtualClock
 from bot.database import Database
 from bot.settings import Settings
+from tests.channels.mainland import connected
 from tests.channels.stories import PROVIDERS, Posting, Provider
-from tests.standins.service import Trial, build
+from tests.standins.service import Trial
 
-MODES = [("wechat", "safe"), ("wechat", "compatible"), ("wechat", "plain"), ("twilio", "safe")]
+MODES = [
+    ("wechat", "safe"),
+    ("wechat", "compatible"),
+    ("wechat", "plain"),
+    ("twilio", "safe"),
+    ("aliyun", "safe"),
+    ("tencent", "safe"),
+]
 
 
 @pytest.fixture(params=MODES, ids="-".join)
@@ -22,9 +30,9 @@ def told(
     request: pytest.FixtureRequest, settings: Settings, database: Database, clock: VirtualClock
 ) -> Iterator[tuple[Trial, Provider]]:
     name, mode = request.param
-    trial = build(settings, database, mode)
-    yield trial, PROVIDERS[name]
-    trial.drain()
+    with connected(settings, database, mode) as line:
+        yield line.trial, PROVIDERS[name]
+        line.trial.drain()
 
 
 Told = tuple[Trial, Provider]
@@ -39,7 +47,7 @@ def answered(posting: Posting, trial: Trial) -> str:
 def test_a_true_message_is_kept_once_and_answered(told: Told) -> None:
     trial, provider = told
     body = answered(provider.message(trial.standins, "家里暖气不热", 1), trial)
-    assert not provider.is_thanks(body)
+    assert provider.is_thanks(body) != provider.answers_inline
     [message] = trial.messages()
     assert (message.text, message.kind) == ("家里暖气不热", "text")
     trial.drain()
@@ -57,9 +65,10 @@ def test_a_false_signature_is_403_and_keeps_nothing(told: Told) -> None:
 def test_a_repeat_changes_nothing_and_is_answered_the_same(told: Told) -> None:
     trial, provider = told
     first, second = (provider.message(trial.standins, "家里暖气不热", 1).send(trial) for _ in range(2))
+    trial.drain()
     assert len(trial.messages()) == 1
     assert len(trial.deliveries()) == 1
-    assert provider.is_thanks(first[1]) == provider.is_thanks(second[1]) is False
+    assert (provider.is_thanks(first[1]), provider.is_thanks(second[1])) == (not provider.answers_inline,) * 2
 
 
 def test_ten_at_once_are_one_message_and_one_reply(told: Told) -> None:
@@ -76,7 +85,9 @@ def test_ten_at_once_are_one_message_and_one_reply(told: Told) -> None:
 def test_an_unknown_kind_is_kept_and_the_next_message_is_handled(told: Told) -> None:
     trial, provider = told
     answered(provider.unknown(trial.standins), trial)
-    assert not provider.is_thanks(answered(provider.message(trial.standins, "家里暖气不热", 2), trial))
+    answer = answered(provider.message(trial.standins, "家里暖气不热", 2), trial)
+    assert provider.is_thanks(answer) != provider.answers_inline
+    trial.drain()
     assert [message.kind for message in trial.messages()] == ["other", "text"]
     assert all(message.handled_at for message in trial.messages())
 
@@ -95,7 +106,7 @@ def test_too_large_a_body_is_413_and_keeps_nothing(told: Told) -> None:
 
 
 def test_an_hour_old_post_is_refused_by_wechat_only(told: Told, clock: VirtualClock) -> None:
-    """Twilio signs no time; its repeats are known by their id."""
+    """The SMS providers sign no time; their repeats are known by their ids."""
     trial, provider = told
     posting = provider.message(trial.standins, "家里暖气不热", 1)
     clock.advance(timedelta(hours=1))
@@ -108,5 +119,7 @@ def test_nothing_personal_reaches_the_log(told: Told, caplog: pytest.LogCaptureF
     answered(provider.message(trial.standins, "家里暖气不热", 1), trial)
     answered(provider.malformed(trial.standins), trial)
     trial.drain()
-    for private in ("不热", provider.address, provider.address[-8:], trial.services.settings.wechat_secret):
+    known = trial.services.settings
+    secrets = (known.wechat_secret, known.aliyun_callback_secret, known.tencent_callback_secret)
+    for private in ("不热", provider.address, provider.address[-8:], *secrets):
         assert private not in caplog.text

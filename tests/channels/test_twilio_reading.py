@@ -16,7 +16,8 @@ from twilio.request_validator import RequestValidator
 from werkzeug.test import EnvironBuilder
 
 from bot.channels import BadRequest, BadSignature, Inbound, Report
-from bot.channels.sms_twilio import STATES, Twilio, normalise
+from bot.channels.phone import normalise
+from bot.channels.sms_twilio import STATES, Twilio
 from tests.channels.conftest import twilio_channel
 from tests.channels.helpers import TWILIO, request_for
 

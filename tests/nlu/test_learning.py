@@ -63,6 +63,9 @@ def test_our_words_stay_whole_and_jieba_itself_unchanged() -> None:
         ("3号楼501", "address"),
         ("打13800001111", "phone"),
         ("没一点热气", "not_hot"),
+        ("客厅16.2", "reading_low"),
+        ("接头不漏了", "not_leak_word"),
+        ("接头漏了", "leak_word"),
     ],
 )
 def test_a_concept_is_found(text: str, concept: str) -> None:
@@ -97,3 +100,87 @@ except RuntimeError as error:
     answer = str(error)
 """
     assert "tensorflow.constant is left out" in ask(code)
+
+
+DECISION = """
+import numpy as np
+from nlu.server.learning.beside import LEARNT, Beside
+def row(**scores):
+    return np.array([[scores.get(name, 0.0) for name in LEARNT]])
+def said(beside, top, **scores):
+    chosen = beside.choose(np.array([LEARNT.index(top)]), row(**scores))[0]
+    return [name for name, yes in zip(LEARNT, chosen) if yes]
+"""
+
+
+def test_besides_the_primary_intent_only_known_pairs_are_said() -> None:
+    code = (
+        DECISION
+        + """
+pairs = np.zeros((len(LEARNT), len(LEARNT)), dtype=bool)
+pairs[LEARNT.index("leak"), LEARNT.index("billing")] = True
+beside = Beside(pairs, returned=0.3, endangered=0.4, other=0.5)
+answer = [said(beside, "leak", billing=0.6), said(beside, "leak", no_heat=0.9), said(beside, "greet", billing=0.9)]
+"""
+    )
+    assert ask(code) == [["billing"], [], []]
+
+
+def test_a_returned_fault_has_one_name() -> None:
+    code = (
+        DECISION
+        + """
+beside = Beside(np.zeros((len(LEARNT), len(LEARNT)), dtype=bool), returned=0.3, endangered=0.4, other=0.5)
+answer = [said(beside, "not_resolved", no_heat=0.5, leak=0.4), said(beside, "danger", leak=0.45)]
+"""
+    )
+    assert ask(code) == [["no_heat"], ["leak"]]
+
+
+def test_a_fold_is_a_stretch_of_the_files_and_copies_stay_with_their_sentence() -> None:
+    code = """
+import numpy as np
+from nlu.server.learning.models import folds
+labels = np.array([0, 0, 0, 0, 1, 1, 0])
+sources = np.array([0, 1, 2, 3, 4, 5, 3])
+answer = folds(labels, sources, 2).tolist()
+"""
+    assert ask(code) == [0, 0, 1, 1, 0, 1, 1]
+
+
+def test_the_arbiter_learns_which_of_two_high_scores_is_primary() -> None:
+    code = """
+import numpy as np
+from nlu.server.learning.arbiter import fit_arbiter, joined
+from nlu.server.learning.beside import LEARNT
+from nlu.server.learning.models import Linear
+rng = np.random.default_rng(1)
+leak, bill = LEARNT.index("leak"), LEARNT.index("billing")
+scores = rng.normal(-1, 0.1, (400, len(LEARNT)))
+scores[:200, leak] = 0.4
+scores[:, bill] = 0.6  # the margin alone would always say billing
+truth = np.array([leak] * 200 + [bill] * 200)
+arbiter = fit_arbiter(scores, truth, strength=1.0)
+first = Linear(np.eye(len(LEARNT), dtype=np.float32), np.zeros(len(LEARNT), dtype=np.float32))
+both = joined(first, arbiter).matrix_scores(scores)
+answer = [float((both.argmax(axis=1) == truth).mean()), bool(np.allclose(both, scores @ arbiter.weights + arbiter.bias, atol=1e-3))]
+"""
+    assert ask(code) == [1.0, True]
+
+
+def test_thresholds_follow_the_costs_and_are_drawn_to_the_common_one() -> None:
+    code = """
+import numpy as np
+from nlu.server.learning.calibration import choose_thresholds
+rng = np.random.default_rng(1)
+truth = rng.integers(0, 3, 3000)
+chances = np.full((3000, 3), 0.1)
+sure = rng.uniform(0.4, 1.0, 3000)
+taken = np.where(rng.uniform(size=3000) < sure, truth, (truth + 1) % 3)
+chances[np.arange(3000), taken] = sure
+answer = choose_thresholds(chances, truth, ["leak", "billing", "consult"])
+"""
+    thresholds = ask(code)
+    assert thresholds["leak"] < 0.4
+    assert 0.5 < thresholds["billing"] < 0.8
+    assert abs(thresholds["billing"] - thresholds["consult"]) < 0.1

@@ -43,9 +43,11 @@ class WordInterpreter:
         entities = tuple(extract(text, gazetteer)) if gazetteer is not None else ()
         return Understanding(text, intent, 0.97, ((intent, 0.97),), entities=entities, model="words")
 
-    def status(self) -> str | None:
+    def model(self) -> str:
         """What /readyz asks."""
-        return None if self.down else "words"
+        if self.down:
+            raise NluUnavailable("told to be down")
+        return "words"
 
 
 @dataclass

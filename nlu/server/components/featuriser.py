@@ -36,7 +36,7 @@ class HeatingFeaturiser(GraphComponent):  # type: ignore[misc]
     @staticmethod
     def get_default_config() -> dict[str, Any]:
         """`weights` says how much each view counts; terms of fewer than `rarest` sentences are left out."""
-        weights = {"characters": 1.4, "words": 0.8, "concepts": 0.4}
+        weights = {"characters": 1.4, "words": 0.8, "concepts": 0.6}
         return {"lexicon": lexicon.DEFAULT_FOLDER, "weights": weights, "rarest": 2}
 
     @classmethod

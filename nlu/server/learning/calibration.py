@@ -1,27 +1,20 @@
-"""Makes 0.9 mean nine times in ten, and chooses per intent how sure one must be."""
+"""Chooses per intent how sure one must be, and tells whether 0.9 means nine times in ten."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from nlu.server.learning.models import Array, softmax
+from nlu.server.learning.models import Array
 
 # What a wrong decision costs: acting on the wrong intent (false), or asking although the intent was right (missed).
 # A leak that is asked about runs on, and danger even more so; a bill can wait for one question.
 COSTS: dict[str, tuple[float, float]] = {"danger": (1.0, 20.0), "leak": (1.0, 10.0)}
 USUAL_COST = (1.0, 0.5)
-
-
-def fit_temperature(scores: Array, truth: Array) -> float:
-    """The temperature under which held-out messages are likeliest; `truth` holds class indices."""
-    from scipy.optimize import minimize_scalar
-
-    def loss(log_temperature: float) -> float:
-        probabilities = softmax(scores, float(np.exp(log_temperature)))
-        return float(-np.log(probabilities[np.arange(len(truth)), truth] + 1e-12).mean())
-
-    found = minimize_scalar(loss, bounds=(-4.0, 3.0), method="bounded")
-    return float(np.exp(found.x))
+# Below this only danger and leaks are acted on: with fewer chances than one in three a question is due.
+LOWEST_USUAL = 0.3
+# A few hundred held-out messages leave a threshold of their own much to chance; this many speak for the common one.
+_COMMON_VOICES = 300
+_CANDIDATES = np.round(np.arange(0.05, 0.95, 0.01), 2)
 
 
 def expected_calibration_error(confidence: Array, correct: Array, bins: int = 10) -> float:
@@ -32,31 +25,32 @@ def expected_calibration_error(confidence: Array, correct: Array, bins: int = 10
 
 
 def choose_thresholds(probabilities: Array, truth: Array, intents: list[str]) -> dict[str, float]:
-    """For each intent, the confidence from which acting on it costs least, judged on held-out messages."""
-    return {intent: _cheapest(probabilities, truth, index, intent) for index, intent in enumerate(intents)}
+    """For each intent, the confidence from which acting on it costs least, judged on held-out messages.
+
+    An intent's own optimum is drawn to the common one, the more so the fewer messages were taken for it.
+    """
+    top, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    usual = ~np.isin(top, [index for index, intent in enumerate(intents) if intent in COSTS])
+    common = _cheapest(confidence[usual], (top == truth)[usual], USUAL_COST)
+    thresholds = {}
+    for index, intent in enumerate(intents):
+        mine = top == index
+        costs = COSTS.get(intent, USUAL_COST)
+        own = _cheapest(confidence[mine], truth[mine] == index, costs)
+        # A leak or danger has costs, and so a common threshold, of its own: the one that the costs alone would give.
+        middle = costs[0] / sum(costs) if intent in COSTS else common
+        drawn = (mine.sum() * own + _COMMON_VOICES * middle) / (mine.sum() + _COMMON_VOICES)
+        thresholds[intent] = round(float(drawn if intent in COSTS else max(LOWEST_USUAL, drawn)), 2)
+    return thresholds
 
 
-def _cheapest(probabilities: Array, truth: Array, index: int, intent: str) -> float:
+def _cheapest(confidence: Array, right: Array, costs: tuple[float, float]) -> float:
     """Below the threshold the service asks or hands over, which is a miss if the intent was right after all."""
-    top = probabilities.argmax(axis=1) == index
-    false_cost, missed_cost = COSTS.get(intent, USUAL_COST)
-    candidates = np.round(np.arange(0.05, 0.95, 0.01), 2)
-    confidence, right = probabilities[top, index], truth[top] == index
-    costs = [
+    if not len(confidence):
+        return costs[0] / sum(costs)
+    false_cost, missed_cost = costs
+    totals = [
         false_cost * (~right & (confidence >= t)).sum() + missed_cost * (right & (confidence < t)).sum()
-        for t in candidates
+        for t in _CANDIDATES
     ]
-    return float(candidates[int(np.argmin(costs))]) if len(confidence) else 0.5
-
-
-def choose_flag_threshold(probabilities: Array, flags: Array, least: float = 0.2) -> float:
-    """The score from which an intent counts as said too: best F1 on held-out messages."""
-    candidates = np.round(np.arange(least, 0.9, 0.01), 2)
-    scores = [f1(probabilities >= t, flags) for t in candidates]
-    return float(candidates[int(np.argmax(scores))])
-
-
-def f1(predicted: Array, actual: Array) -> float:
-    """Micro F1 of yes-or-no decisions."""
-    hits = float((predicted & actual).sum())
-    return 2 * hits / max(1.0, float(predicted.sum() + actual.sum()))
+    return float(_CANDIDATES[int(np.argmin(totals))])

@@ -10,6 +10,11 @@ _READING = re.compile(r"(?<![\d.])(\d{1,2}(?:\.\d)?)\s*(?:多|来|几)?(?:度|°
 _CHINESE_READING = re.compile(
     r"(零下)?(?<![一二三四五六七八九十])([二三]?十[一二三四五六七八九]?|[一二三四五六七八九])(?:来|多|几)?度"
 )
+# A number with one decimal and no unit is how people read a thermometer out (客厅16.2).
+_BARE_READING = re.compile(r"(?<![\d.\-#])(\d{1,2}\.\d)(?![\d.度℃°\-])")
+# What stands right before a word and turns it round: 不漏, 没再响, 再没凉. A word that begins so itself is a concept whole.
+_NEGATION = re.compile(r"(?:不再|没再|再没|没有再|不用|没有|不会|不是|不怎么|不咋|没咋|不|没|未|冇|无|别)$")
+_NEGATIVE = "不没未无冇别"
 _DIGITS = {digit: number for number, digit in enumerate("一二三四五六七八九", 1)}
 _SHAPES = (
     ("phone", re.compile(r"(?<!\d)1[3-9]\d[\s-]?\d{4}[\s-]?\d{4}(?!\d)|(?<!\d)0\d{2,3}-?\d{7,8}(?!\d)")),
@@ -39,8 +44,8 @@ class ConceptLexicon:
         self._words = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
     def sequence(self, text: str) -> list[str]:
-        """The concepts of a normalised text in the order of their first word; one word may stand for two concepts."""
-        found = [(m.start(), name) for m in self._words.finditer(text) for name in self._by_word[m[0]]]
+        """The concepts of a normalised text in the order of their words; a negated one is called not_…"""
+        found = [(m.start(), name) for m in self._words.finditer(text) for name in self._named(m)]
         found += [(m.start(), name) for name, pattern in self._patterns for m in pattern.finditer(text)]
         found += [(m.start(), name) for name, pattern in _SHAPES for m in pattern.finditer(text)]
         found += _readings(text)
@@ -48,9 +53,17 @@ class ConceptLexicon:
         names = [name for _, name in found]
         return [name for i, name in enumerate(names) if i == 0 or name != names[i - 1]]
 
+    def _named(self, match: re.Match[str]) -> list[str]:
+        """The concepts of one word; one word may stand for two."""
+        names = self._by_word[match[0]]
+        before = match.string[max(0, match.start() - 3) : match.start()]
+        negated = match[0][0] not in _NEGATIVE and _NEGATION.search(before)
+        return [f"not_{name}" for name in names] if negated else names
+
 
 def _readings(text: str) -> list[tuple[int, str]]:
     found = [(m.start(), _bucket(float(m[1]))) for m in _READING.finditer(text)]
+    found += [(m.start(), _bucket(float(m[1]))) for m in _BARE_READING.finditer(text)]
     for match in _CHINESE_READING.finditer(text):
         degrees = -1.0 if match[1] else float(_number(match[2]))
         found.append((match.start(), _bucket(degrees)))

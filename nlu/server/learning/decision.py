@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from nlu.server.learning import calibration
+from nlu.server.learning.arbiter import cross_fit, fit_arbiter, joined
+from nlu.server.learning.beside import LEARNT, Beside, f1, further
+from nlu.server.learning.calibration import choose_thresholds, expected_calibration_error
 from nlu.server.learning.models import TRAINERS, Array, Linear, folds, sigmoid, softmax, train_flags
 from nlu.server.learning.progress import report
-from nlu.types import INTENTS, NEVER_ALSO, RULE_INTENTS
-
-LEARNT = tuple(intent for intent in INTENTS if intent not in RULE_INTENTS)
+from nlu.types import NEVER_ALSO
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,7 @@ class Decider:
 
     intent: Linear
     flags: Linear
-    temperature: float
-    flag_threshold: float
+    beside: Beside
     thresholds: Mapping[str, float]
 
     @classmethod
@@ -79,68 +78,61 @@ class Decider:
     ) -> tuple[Decider, dict[str, Any]]:
         """Fit on all samples, calibrate on `count` folds; returns what was measured on the held-out ones too."""
         report(0.25, "measuring on held-out sentences")
-        scores, flag_scores, kept = _held_out(samples, members, count, seed)
-        temperature = calibration.fit_temperature(scores, kept.intents)
-        probabilities = softmax(scores, temperature)
-        thresholds = calibration.choose_thresholds(probabilities, kept.intents, list(LEARNT))
-        beside, said = _beside(sigmoid(flag_scores), kept, probabilities)
-        flag_threshold = calibration.choose_flag_threshold(beside, said)
+        fold = folds(samples.intents, samples.source, count)
+        scores, flag_scores = _held_out(samples, fold, members, seed)
+        kept, fold = samples.take(~samples.copy), fold[~samples.copy]
+        probabilities = cross_fit(scores, kept.intents, fold)
+        top = probabilities.argmax(axis=1)
+        beside = Beside.fit(kept.intents, kept.flags, top, sigmoid(flag_scores))
+        thresholds = choose_thresholds(probabilities, kept.intents, list(LEARNT))
         report(0.85, "training on all sentences")
         decider = cls(
-            _train_members(samples, members, seed),
+            joined(_train_members(samples, members, seed), fit_arbiter(scores, kept.intents)),
             train_flags(samples.matrix, samples.flags, seed),
-            temperature,
-            flag_threshold,
+            beside,
             thresholds,
         )
-        correct = probabilities.argmax(axis=1) == kept.intents
+        said = beside.choose(top, sigmoid(flag_scores))
         measured = {
             "sentences": len(kept.intents),
             "copies": int(samples.copy.sum()),
             "folds": count,
-            "held_out_accuracy": float(correct.mean()),
-            "held_out_ece": calibration.expected_calibration_error(probabilities.max(axis=1), correct),
-            "held_out_also_f1": calibration.f1(beside >= flag_threshold, said),
-            "temperature": temperature,
-            "flag_threshold": flag_threshold,
+            "held_out_accuracy": float((top == kept.intents).mean()),
+            "held_out_ece": expected_calibration_error(probabilities.max(axis=1), top == kept.intents),
+            "held_out_also_f1": f1(said, further(kept.intents, kept.flags)),
+            "beside": {name: bar for name, bar in beside.as_dict().items() if name != "pairs"},
             "thresholds": thresholds,
         }
         return decider, measured
 
     def decide(self, columns: Array, values: Array) -> Verdict:
         """The verdict on one message; a message without a single known term is out of scope by nature."""
-        probabilities = softmax(self.intent.scores(columns, values), self.temperature)
+        probabilities = softmax(self.intent.scores(columns, values))
         order = np.argsort(-probabilities, kind="stable")
         ranking = [(LEARNT[i], float(probabilities[i])) for i in order]
         flags = sigmoid(self.flags.scores(columns, values))
+        said = self.beside.choose(order[:1], flags[None, :])[0]
         scores = {name: float(flags[i]) for i, name in enumerate(LEARNT) if name not in NEVER_ALSO}
-        top = ranking[0][0]
-        also = [name for name, score in scores.items() if score >= self.flag_threshold and name != top]
-        return Verdict(ranking, tuple(also), scores, self.thresholds[top])
+        also = tuple(LEARNT[i] for i in np.flatnonzero(said))
+        return Verdict(ranking, also, scores, self.thresholds[LEARNT[order[0]]])
 
     def save(self, folder: Path) -> None:
         """Write arrays and numbers; no code is kept with them."""
         self.intent.save(folder / "intent.npz")
         self.flags.save(folder / "flags.npz")
-        settings = {
-            "intents": LEARNT,
-            "temperature": self.temperature,
-            "flag_threshold": self.flag_threshold,
-            "thresholds": dict(self.thresholds),
-        }
+        settings = {"intents": LEARNT, "beside": self.beside.as_dict(), "thresholds": dict(self.thresholds)}
         (folder / "decision.json").write_text(json.dumps(settings), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Decider:
-        """The inverse of save; refuses a model that was trained for other intents."""
+        """The inverse of save; refuses a model that was trained for other intents or by another version."""
         settings = json.loads((folder / "decision.json").read_text(encoding="utf-8"))
-        if tuple(settings["intents"]) != LEARNT:
-            raise ValueError("The model was trained for other intents; train a new one.")
+        if tuple(settings["intents"]) != LEARNT or "beside" not in settings:
+            raise ValueError("The model was trained for other intents or by another version; train a new one.")
         return cls(
             Linear.load(folder / "intent.npz"),
             Linear.load(folder / "flags.npz"),
-            settings["temperature"],
-            settings["flag_threshold"],
+            Beside.from_dict(settings["beside"]),
             settings["thresholds"],
         )
 
@@ -153,23 +145,14 @@ def _train_members(samples: Samples, members: Mapping[str, float], seed: int) ->
     return Linear(np.asarray(weights), np.asarray(bias))
 
 
-def _held_out(samples: Samples, members: Mapping[str, float], count: int, seed: int) -> tuple[Array, Array, Samples]:
+def _held_out(samples: Samples, fold: Array, members: Mapping[str, float], seed: int) -> tuple[Array, Array]:
     """Scores of every original sentence by classifiers that saw neither it nor its copies."""
-    fold = folds(samples.source.tolist(), count, seed)
     scores = np.zeros((len(fold), len(LEARNT)))
     flag_scores = np.zeros((len(fold), len(LEARNT)))
+    count = int(fold.max()) + 1
     for number in range(count):
         report(0.25 + 0.6 * number / count, f"held-out part {number + 1} of {count}")
         seen, held = samples.take(fold != number), fold == number
         scores[held] = _train_members(seen, members, seed).matrix_scores(samples.matrix[held])
         flag_scores[held] = train_flags(seen.matrix, seen.flags, seed).matrix_scores(samples.matrix[held])
-    originals = ~samples.copy
-    return scores[originals], flag_scores[originals], samples.take(originals)
-
-
-def _beside(flag_probabilities: Array, kept: Samples, probabilities: Array) -> tuple[Array, Array]:
-    """Scores and truth of what may stand in `also`: not the primary intent, nor what the guide keeps out."""
-    allowed = np.array([name not in NEVER_ALSO for name in LEARNT])
-    top = np.eye(len(LEARNT), dtype=bool)[probabilities.argmax(axis=1)]
-    truth = kept.flags & ~np.eye(len(LEARNT), dtype=bool)[kept.intents]
-    return np.where(allowed & ~top, flag_probabilities, 0.0), truth & allowed
+    return scores[~samples.copy], flag_scores[~samples.copy]

@@ -1,0 +1,201 @@
+"""What mainland SMS providers have in common: callbacks without signatures, and nothing but registered templates."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from string import Formatter
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import Request
+
+from bot import texts
+from bot.channels import BadSignature, Entry, Inbound, OtherWay, Outgoing
+from bot.channels.phone import normalise
+from bot.channels.wording import clean
+from bot.database import Database
+from bot.rules import RuleBook, RuleSource
+from bot.settings import SettingsError
+
+CHINA = ZoneInfo("Asia/Shanghai")
+SHORTEST_SECRET = 16
+KEPT = 2000  # characters kept of what cannot be read
+Network = IPv4Network | IPv6Network
+
+
+# --- who calls
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Who may call back: whoever knows the address, from the networks that are listed (none: from anywhere)."""
+
+    secret: str
+    networks: tuple[Network, ...] = ()
+
+    def check(self, request: Request) -> None:
+        """Raises BadSignature for a false secret or a strange address. The body is not looked at before."""
+        given = str((request.view_args or {}).get("secret", ""))
+        if not hmac.compare_digest(given.encode("utf-8", "replace"), self.secret.encode()):
+            raise BadSignature("false secret")
+        if self.networks and not any(_address(request) in network for network in self.networks):
+            raise BadSignature("not an address that was allowed")
+
+
+def _address(request: Request) -> Any:
+    try:
+        return ip_address(request.remote_addr or "")
+    except ValueError:
+        raise BadSignature("no address") from None
+
+
+def door(prefix: str, secret: str, allowed: str) -> Door:
+    """The door of a provider whose settings begin with `prefix`. Raises SettingsError for a guessable or false value."""
+    if len(secret) < SHORTEST_SECRET or "/" in secret:
+        raise SettingsError(f"{prefix}_CALLBACK_SECRET must have {SHORTEST_SECRET} characters or more and no slash.")
+    try:
+        networks = tuple(ip_network(part.strip(), strict=False) for part in allowed.split(",") if part.strip())
+    except ValueError:
+        raise SettingsError(f"{prefix}_ALLOWED_IPS must be addresses or networks with commas between them.") from None
+    return Door(secret, networks)
+
+
+# --- what they say
+
+
+def items(request: Request) -> list[Any]:
+    """The elements of a JSON array, or the one object; a body that cannot be read is one element, its text."""
+    raw = request.get_data()
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError):
+        return [raw.decode("utf-8", "replace")]
+    return found if isinstance(found, list) else [found]
+
+
+def objects(request: Request) -> Iterator[Mapping[str, Any]]:
+    """The elements that are objects; reports of any other shape report nothing."""
+    return (item for item in items(request) if isinstance(item, dict))
+
+
+def word(item: Mapping[str, Any], name: str) -> str:
+    """A field as text: providers have sent the same one as a string and as a number; "" for anything else."""
+    value = item.get(name)
+    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+
+
+def digest(*parts: str) -> str:
+    """An id for what has none: equal for equal parts."""
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:40]
+
+
+def unreadable(channel: str, item: Any) -> Inbound:
+    """What came by the right door and is no message: kept for a person to look at, answered by nobody."""
+    try:
+        text = item if isinstance(item, str) else json.dumps(item, sort_keys=True)
+    except RecursionError:
+        text = "nested too deeply"
+    return Inbound(
+        channel=channel,
+        medium="sms",
+        provider_id=f"raw:{digest(text)}",
+        sender="unknown",
+        recipient="",
+        kind="other_event",
+        payload={"raw": text[:KEPT]},
+    )
+
+
+def mobile(number: str) -> str | None:
+    """A sender's number in E.164; None where it is no number that could be answered."""
+    spelled = normalise(number)
+    return spelled if spelled.startswith("+") else None
+
+
+def china_time(told: str) -> datetime | None:
+    """A provider's "YYYY-MM-DD HH:MM:SS", which is China's time whatever our zone is; None where it is none."""
+    try:
+        return datetime.strptime(told, "%Y-%m-%d %H:%M:%S").replace(tzinfo=CHINA).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+# --- what we say
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A registered template with its values, in the order in which it was registered."""
+
+    id: str
+    values: Mapping[str, str]
+
+
+Choose = Callable[[Outgoing], Template]
+
+
+def chooser(database: Database, provider: str, longest: int | None = None) -> Choose:
+    """`choose` by the rules as they stand in the database when something is sent."""
+    rules = RuleSource(database, "")
+    return lambda outgoing: choose(rules.current(), provider, outgoing, longest)
+
+
+def choose(book: RuleBook, provider: str, outgoing: Outgoing, longest: int | None = None) -> Template:
+    """The registered template that says all of `outgoing`: its own, else the general one with the text as its value.
+
+    `longest`: how many characters a value may have. Raises OtherWay where no template fits.
+    """
+    rule = book.raw.get("sms_templates", {})
+    key = "+".join(entry.key for entry in outgoing.entries)
+    if (values := _values(outgoing.entries)) is not None:
+        said = _said(book, outgoing.entries, values)
+        for row in _rows(rule, "templates", provider, key):
+            if said <= set(row["params"]) and (found := _fill(row, values, longest)):
+                return found
+    for row in _rows(rule, "general", provider):
+        if found := _fill(row, {name: _flat(outgoing.text) for name in row["params"]}, longest):
+            return found
+    raise OtherWay(f"no registered template at {provider} for {key or 'a typed text'}"[:160])
+
+
+def _rows(rule: Mapping[str, Any], *path: str) -> list[dict[str, Any]]:
+    """The templates at a place of the rule: none, one or several to choose from."""
+    found: Any = rule
+    for name in path:
+        found = (found or {}).get(name)
+    rows = found if isinstance(found, list) else [found] if found else []
+    return [{"params": [], **row} for row in rows]
+
+
+def _values(entries: tuple[Entry, ...]) -> dict[str, str] | None:
+    """The parameters of all entries as one; None where two entries mean different things by one name."""
+    values: dict[str, str] = {}
+    for entry in entries:
+        for name, value in entry.params.items():
+            if values.setdefault(name, _flat(value)) != _flat(value):
+                return None
+    return values
+
+
+def _said(book: RuleBook, entries: tuple[Entry, ...], values: Mapping[str, str]) -> set[str]:
+    """The parameters that the catalogue's wording would tell: a template that leaves one out says less than we mean."""
+    wordings = "".join(texts.wording(book, entry.key, "sms") for entry in entries if texts.exists(book, entry.key))
+    named = {name for _, name, _, _ in Formatter().parse(wordings) if name}
+    return {name for name in named - set(texts.known(book)) if values.get(name)}
+
+
+def _fill(row: Mapping[str, Any], values: Mapping[str, str], longest: int | None) -> Template | None:
+    """The template filled in; None where a value is missing or too long: providers take neither."""
+    filled = {name: values.get(name, "") for name in row["params"]}
+    fits = all(value and (longest is None or len(value) <= longest) for value in filled.values())
+    return Template(str(row["id"]), filled) if fits else None
+
+
+def _flat(text: str) -> str:
+    return " ".join(clean(text).split())

@@ -1,0 +1,21 @@
+"""Telephone numbers in one spelling, so that a person is one contact through whichever provider they write."""
+
+from __future__ import annotations
+
+import phonenumbers
+
+from bot.channels.wording import clean
+
+HOME_REGION = "CN"  # where a number without a country code is from
+
+
+def normalise(phone: str) -> str:
+    """A number in E.164, so that 138… and +86 138… are one contact; what is no number stays as it came."""
+    bare = clean(phone).strip()
+    try:
+        number = phonenumbers.parse(bare, HOME_REGION)
+    except phonenumbers.NumberParseException:
+        return bare[:64] or "unknown"
+    if not phonenumbers.is_possible_number(number):
+        return bare[:64] or "unknown"
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

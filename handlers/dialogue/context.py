@@ -1,0 +1,118 @@
+"""What the tickets, the conversation and plain words make of a meaning that was found without them."""
+
+from __future__ import annotations
+
+import re
+
+from handlers.dialogue import answers
+from handlers.dialogue.choose import open_tickets
+from handlers.dialogue.collect import COLD
+from handlers.dialogue.facts import address_in, named_place
+from handlers.dialogue.types import TicketView, Turn
+
+FAULTS = ("leak", "open_valve", "no_heat", "low_temperature", "other_repair")
+ENOUGH = 0.5  # all the faults together: to ask for an address costs less than to ask what is meant
+ALONE = 0.35  # one fault, where nothing else comes near it
+_NEAR = 0.6  # the share of the best from which on another meaning comes near it
+# Meanings that a message has besides its fault: 谢谢，对了厨房还滴水.
+_SLIGHT = frozenset({"thanks", "greet", "affirm", "deny", "billing"})
+_DRIPS = re.compile(r"漏水|滴水|渗水|喷水|跑水|滴答|(?:管|片|阀|分水器|地暖|接头)[^,，。]{0,4}(?:漏|滴|渗|喷)")
+_NO_DRIP = re.compile(r"(?:不|没有?|别|停止?|谁|要是|如果|万一|上次|去年|以前)[^,，。]{0,4}(?:漏|滴|渗|喷)|漏水费|水费")
+_DAMAGES = re.compile(r"赔|责任|负责|维修费|修[^,，。]{0,4}(?:要|收)[^,，。]{0,2}[钱费]")
+_COLD_NOW = re.compile(r"不热|冰凉|没暖气|没有暖气|冰的|不暖")
+_FAULT_WORD = re.compile(r"[热冷凉冰漏滴渗喷响坏修]|暖气")
+_ARRIVED = re.compile(r"(?:收到|报上|登记上|登记|记上|看到|派|安排)(?:了)?(?:没有?|了?吗|了没|不)[啊呀?？。]*")
+_WAITS = re.compile(
+    r"(?:好|行|中|那)*[,，]?(?:那)?我?(?:们)?(?:就)?(?:再)?等(?:着|你们|师傅|消息|通知|电话)[吧了啊哈。]*"
+)
+_ANYBODY = re.compile(r"有?没?有?人(?:在)?(?:吗|没|么)?[啊呀不?？!！。]*|在不在[啊呀?？]*")
+_COMING = re.compile(
+    r"(?:多久|啥时候|什么时候|几点|何时|多会儿|多长时间|今天|明天).{0,6}(?:能|会)?(?:来|到|上门|修|派人|有人)|(?:来|到|修).{0,3}(?:多久|几点)"
+)
+
+
+def in_context(turn: Turn, intent: str) -> str:
+    """The meaning in this conversation; the same one where nothing speaks against it."""
+    done = next((t for t in open_tickets(turn) if t.status in ("done", "confirming")), None)
+    if done is not None and turn.conversation.waiting_for in (None, "phone"):
+        answered = _answer_to_done(turn, intent, done)
+        if answered:
+            return answered
+    if intent == "not_resolved" and not turn.tickets:
+        return _fault_of(turn)
+    if open_tickets(turn) and (
+        (intent == "consult" and _COMING.search(turn.text)) or _ARRIVED.fullmatch(turn.text.strip())
+    ):
+        return "ask_progress"
+    if intent == "urge" and _WAITS.fullmatch(turn.text.strip()):
+        return "thanks"
+    if intent == "human_agent" and _ANYBODY.fullmatch(turn.text.strip()):
+        return "greet"
+    if intent == "not_resolved" and not turn.understanding.also and _only_data(turn):
+        return "provide_info"
+    if intent in _SLIGHT:
+        return _beside(turn, intent)
+    return intent
+
+
+def _only_data(turn: Turn) -> bool:
+    """还是打第一个吧 and a number: data, however it begins."""
+    carries = {e.entity for e in turn.understanding.entities}
+    return bool(carries & {"phone", "room", "building", "community"}) and not _FAULT_WORD.search(turn.text)
+
+
+def likely(turn: Turn) -> str | None:
+    """What an unsure message is acted on as, where a needless question costs less than a menu; else None."""
+    u = turn.understanding
+    told = next((name for name in FAULTS if name in u.also), None)
+    if told is not None:
+        return told
+    if _DRIPS.search(turn.text) and not _NO_DRIP.search(turn.text) and not _DAMAGES.search(turn.text):
+        return "leak"
+    if _COLD_NOW.search(turn.text):
+        return u.intent if u.intent in FAULTS else "no_heat"
+    shares = dict(u.ranking)
+    if u.intent in FAULTS:
+        # A question in form is a complaint in fact (annotation guide, rule 6), so consult is no rival.
+        rivals = max((share for name, share in u.ranking if name not in (*FAULTS, "consult")), default=0.0)
+        family = sum(shares.get(name, 0.0) for name in FAULTS)
+        if (family >= ENOUGH or u.confidence >= ALONE) and rivals < _NEAR * max(family, u.confidence):
+            return u.intent
+    if u.intent in ("billing", "consult") and answers.find(turn, u.intent) is not None:
+        return u.intent
+    if u.intent in ("provide_info", "out_of_scope") and named_place(turn.text):
+        return "provide_info"
+    return None
+
+
+def _answer_to_done(turn: Turn, intent: str, done: TicketView) -> str | None:
+    """热了吗？ was asked: yes and no, 1 and 2, and a fault told again are answers."""
+    text = turn.text.strip().strip("。.!！~ ")
+    if text in ("2", "２"):
+        return "not_resolved"
+    if text in ("1", "１", "热了", "好了", "热", "有了") or intent == "affirm":
+        return "confirm_resolved"
+    again = intent in COLD and done.intent in COLD or intent == done.intent
+    other_home = address_in(turn.understanding.entities, turn.places)
+    if intent == "deny" or (again and not (other_home.community or other_home.building)):
+        return "not_resolved"
+    return None
+
+
+def _fault_of(turn: Turn) -> str:
+    """The fault itself, where 还是不热 comes without an earlier report."""
+    for name in turn.understanding.also:
+        if name in FAULTS:
+            return name
+    ranked = [name for name, _ in turn.understanding.ranking if name in FAULTS]
+    return ranked[0] if ranked else "no_heat"
+
+
+def _beside(turn: Turn, intent: str) -> str:
+    """The fault that plain words tell beside thanks, a greeting or money."""
+    about_damages = intent == "billing" and _DAMAGES.search(turn.text)
+    if _DRIPS.search(turn.text) and not _NO_DRIP.search(turn.text) and not about_damages:
+        return "leak"
+    if intent in ("thanks", "greet") and _COLD_NOW.search(turn.text):
+        return "no_heat"
+    return intent
