@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bot.rules import RuleBook
+from handlers.dialogue.types import Address
+from handlers.dialogue.wording import address_line as wording_of
 
 
 def render(book: RuleBook, key: str, medium: str, params: Mapping[str, str]) -> str:
@@ -29,12 +31,5 @@ def exists(book: RuleBook, key: str) -> bool:
 
 
 def address_line(community: str | None, building: str | None, unit: str | None, room: str | None) -> str:
-    """An address as people read it out: 阳光花园3号楼2单元501. Empty where nothing is known."""
-    parts = [community or ""]
-    if building:
-        parts.append(building if building.endswith(("楼", "座", "栋", "幢")) else f"{building}号楼")
-    if unit:
-        parts.append(unit if unit.endswith(("单元", "门")) else f"{unit}单元")
-    if room:
-        parts.append(f"{room}室" if room.isdigit() else room)
-    return "".join(parts)
+    """An address as people read it out: 阳光花园3号楼2单元501室. Empty where nothing is known."""
+    return wording_of(Address(None, community, building, unit, room))

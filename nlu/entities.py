@@ -16,9 +16,7 @@ from nlu.types import Entity
 _MAX_LENGTH = 2000
 
 
-def extract(
-    text: str, gazetteer: Gazetteer | None = None, learnt: Sequence[Learnt] | None = None
-) -> list[Entity]:
+def extract(text: str, gazetteer: Gazetteer | None = None, learnt: Sequence[Learnt] | None = None) -> list[Entity]:
     """The entities of a message in text order; offsets are those of the original text.
 
     Values are strings, a temperature too ("15.5"); `as_number` reads it. `learnt` is where the NLU server's tagger sees

@@ -21,6 +21,7 @@ from nlu.certainties import settle
 from nlu.entities import extract
 from nlu.facts import read_facts
 from nlu.gazetteer import Gazetteer
+from nlu.naming import learnt_names
 from nlu.types import INTENTS, NEVER_ALSO, Entity, Understanding
 
 TIMEOUT = 2.0
@@ -84,7 +85,7 @@ class RasaInterpreter:
 
     def _parse(self, text: str) -> tuple[Mapping[str, Any], str | None]:
         # Rasa reads "/leak@0.99" as a command that names the intent itself, so no text may begin with a slash.
-        safe = re.sub(r"^[\s/／]+", "", text) or "?"
+        safe = text[_left_out(text) :] or "?"
         response = self._request("POST", "/model/parse", {"text": safe})
         return _json(response), response.headers.get(MODEL_HEADER)
 
@@ -136,6 +137,11 @@ def _entity_row(entity: Entity) -> dict[str, Any]:
     return {"entity": entity.entity, "value": value, "text": entity.text, "start": entity.start, "end": entity.end}
 
 
+def _left_out(text: str) -> int:
+    """How many characters in front of a text are not sent."""
+    return len(text) - len(re.sub(r"^[\s/／]+", "", text))
+
+
 def _is_blank(text: str) -> bool:
     """Nothing but blanks, control characters and invisible marks."""
     return all(char.isspace() or unicodedata.category(char) in ("Cc", "Cf") for char in text)
@@ -179,7 +185,7 @@ def _read(text: str, answer: Mapping[str, Any], model: str | None, gazetteer: Ga
             confidence=confidence,
             ranking=ranking,
             also=also,
-            entities=tuple(extract(text, gazetteer)),
+            entities=tuple(extract(text, gazetteer, learnt_names(text, answer, _left_out(text)))),
             scope=facts.scope,
             severity=facts.severity,
             need=facts.need,

@@ -77,9 +77,7 @@ def default_gazetteer() -> Gazetteer:
     return Gazetteer.from_folder(Path(__file__).resolve().parent.parent / "data" / "gazetteer")
 
 
-def read_places(
-    text: str, gazetteer: Gazetteer | None = None, learnt: Sequence[Learnt] | None = None
-) -> list[Part]:
+def read_places(text: str, gazetteer: Gazetteer | None = None, learnt: Sequence[Learnt] | None = None) -> list[Part]:
     """District, estate, building, unit and room parts of normalised text, in text order.
 
     `learnt` is where the NLU server's tagger sees names in this text; None where nobody was asked.

@@ -15,7 +15,7 @@ IMAGES = ROOT / "docs" / "images"
 LOGIN = ROOT / "var" / "demo-login.txt"
 STORY = {
     "wechat": ["暖气片冰凉，一点都不热", "沁河苑5号楼1单元", "302", "13800001234"],
-    "sms": ["阀门那儿一直在滴水，阳光花园3号楼2单元501", "一滴一滴的"],
+    "sms": ["阀门那儿一直在滴水，阳光花园1号楼1单元402", "一滴一滴的"],
 }
 
 
@@ -45,7 +45,7 @@ def _say(page: Page, medium: str, text: str) -> None:
     page.fill(f"#{medium}-text", text)
     page.click(f"#{medium} button.send")
     lines.nth(before + 1).wait_for(timeout=20_000)
-    page.wait_for_timeout(2500)  # somebody reads the answer; three messages in a row would be taken for one
+    page.wait_for_timeout(5500)  # somebody reads the answer; three messages in a row would be taken for one
 
 
 def _log_in(desk: FrameLocator, password: str) -> None:

@@ -19,10 +19,6 @@ PROVIDERS = {
     "alibabacloud_tea_openapi": ("bot/channels/sms_aliyun",),
     "darabonba": ("bot/channels/sms_aliyun",),
     "tencentcloud": ("bot/channels/sms_tencent",),
-    "alibabacloud_dysmsapi20170525": ("bot/channels/sms_aliyun",),
-    "alibabacloud_tea_openapi": ("bot/channels/sms_aliyun",),
-    "darabonba": ("bot/channels/sms_aliyun",),
-    "tencentcloud": ("bot/channels/sms_tencent",),
     "phonenumbers": ("bot/channels/",),
 }
 # The dialogue is pure: what it would need for these is handed to it in a Turn.

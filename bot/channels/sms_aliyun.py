@@ -159,10 +159,10 @@ class Aliyun:
                 "out_id": outgoing.ref,
             }
         )
-        code = str(answer.get("Code") or "")
+        code = word(answer, "Code")
         if code != "OK":  # refusals come with HTTP 200
             raise _send_error(code, 200)
-        return Sent(str(answer.get("BizId") or "") or None)
+        return Sent(word(answer, "BizId") or None)
 
 
 def _inbound(item: Any) -> Inbound:
@@ -240,7 +240,7 @@ class Sdk:
             response = self._client.send_sms_with_options(self._request(**parameters), self._runtime)
             return dict(response.body.to_map())
         except self._refused as error:
-            raise _send_error(str(error.code or ""), error.status_code or 0) from None
+            raise _send_error(str(error.code or ""), error.status_code or 500) from None
         except self._failed as error:
             raise _network_error(error.inner_exception) from None
         except (AttributeError, KeyError, TypeError, ValueError) as error:  # an answer that is not the API's

@@ -160,10 +160,10 @@ class Tencent:
                 "SessionContext": outgoing.ref,
             }
         )
-        code = str(status.get("Code") or "")
+        code = word(status, "Code")
         if code != "Ok":  # refusals of a number come in an answer that is none
             raise _send_error(code)
-        return Sent(str(status.get("SerialNo") or "") or None)
+        return Sent(word(status, "SerialNo") or None)
 
 
 def _inbound(item: Any) -> Inbound:

@@ -73,7 +73,7 @@ def find(turn: Turn, intent: str) -> Answer | None:
     question = _levelled(_question(turn))
     if not question or not entries:
         return None
-    if same := index.get(f"^{question}$"):
+    if same := index.get(f"^{question}$") or index.get(_bag(question)):
         return entries[min(same, key=lambda place: (entries[place].intent != intent, place))]
     if len(question) < 2:
         return None  # one character, such as 钱, is no question unless it is a variant
@@ -110,7 +110,7 @@ def _index(entries: tuple[Answer, ...]) -> dict[str, Counter[int]]:
     for place, entry in enumerate(entries):
         for variant in entry.variants:
             wording = _levelled(variant)
-            for piece in _pieces(wording) | {f"^{wording}$"}:
+            for piece in _pieces(wording) | {f"^{wording}$", _bag(wording)}:
                 index.setdefault(piece, Counter())[place] += 1
     return index
 
@@ -128,6 +128,11 @@ def _pieces(text: str) -> frozenset[str]:
     """The characters and the pairs of neighbours of a levelled text; ^ and $ are its ends."""
     ends = f"^{text}$"
     return frozenset(text) | frozenset(ends[i : i + 2] for i in range(len(ends) - 1))
+
+
+def _bag(text: str) -> str:
+    """The characters of a wording in no order: 暖气费几号交 asks what 几号交暖气费 asks."""
+    return f"~{''.join(sorted(text))}"
 
 
 @lru_cache(maxsize=4096)

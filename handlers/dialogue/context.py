@@ -45,7 +45,7 @@ def in_context(turn: Turn, intent: str) -> str:
     ):
         return "ask_progress"
     if intent == "urge" and _WAITS.fullmatch(turn.text.strip()):
-        return "thanks"
+        return "affirm"
     if intent == "human_agent" and _ANYBODY.fullmatch(turn.text.strip()):
         return "greet"
     if intent == "not_resolved" and not turn.understanding.also and _only_data(turn):

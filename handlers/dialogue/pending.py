@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from handlers.dialogue import afterwards, collect
-from handlers.dialogue.choose import chosen, current_ticket, says_no, says_yes, settled
+from handlers.dialogue.choose import chosen, current_ticket, meant, says_no, says_yes, settled
 from handlers.dialogue.facts import (
     add_to,
     address_in,
@@ -49,6 +49,7 @@ _WORTH_A_MENU = frozenset({"cancel", "human_agent", "confirm_resolved", "billing
 _MAYBE = 0.3
 _A_WORD = 4  # characters from which on a message may tell something
 TWICE = 2
+_SHORT = 8  # characters up to which words after a choice are taken for the choice
 
 
 def answer(turn: Turn) -> Outcome | None:
@@ -228,11 +229,12 @@ def _insist(turn: Turn) -> Outcome | None:
     case = turn.conversation.case
     if case is None:
         return None
-    if says_no(turn):
-        return Outcome((Reply("collect.dropped"),), settled(turn.conversation, case=None, asked=()))
-    insists = (
-        says_yes(turn) or turn.understanding.intent in collect.COLD or re.search(r"登记|报修|还是要|坚持", turn.text)
+    in_words = re.search(r"登记|报修|还是要|就要|坚持", turn.text) and not re.search(
+        "不(?:用|要)?(?:登记|报)", turn.text
     )
+    insists = in_words or says_yes(turn) or turn.understanding.intent in collect.COLD
+    if not insists and says_no(turn):
+        return Outcome((Reply("collect.dropped"),), settled(turn.conversation, case=None, asked=()))
     return collect.go_on(turn, add_to(case, turn)) if insists else None
 
 
@@ -288,7 +290,12 @@ def _ticket(turn: Turn) -> Outcome | None:
     """Which ticket; then what was to be done with it."""
     from handlers.dialogue.registry import handler
 
-    option = chosen(turn, turn.conversation.options)
+    options = turn.conversation.options
+    option = chosen(turn, options)
+    if option is None and len(turn.text.strip()) <= _SHORT:  # 漏水的那个
+        offered = {o.value.partition(":")[2]: o for o in options}
+        named = meant(turn, tuple(t for t in turn.tickets if t.number in offered))
+        option = offered[named.number] if named is not None else None
     if option is None:
         return None
     purpose, _, number = option.value.partition(":")

@@ -54,7 +54,8 @@ def address_line(address: Address) -> str:
     parts = [address.community or ""]
     if address.building:
         named = address.building.endswith(("楼", "座", "栋", "幢", "院"))
-        parts.append(address.building if named else f"{address.building}号楼")
+        kind = "座" if address.building.isascii() and address.building.isalpha() else "号楼"
+        parts.append(address.building if named else f"{address.building}{kind}")
     if address.unit:
         parts.append(address.unit if address.unit.endswith(("单元", "门")) else f"{address.unit}单元")
     if address.room:
@@ -74,6 +75,8 @@ def place_line(case: Case) -> str:
 def problem(intents: tuple[str, ...] | str) -> str:
     """A ticket's problem in a resident's words."""
     names = (intents,) if isinstance(intents, str) else intents
+    if len(names) > 1:  # 暖气不热、暖气问题 says no more than 暖气不热
+        names = tuple(name for name in names if name != "other_repair")
     return "、".join(dict.fromkeys(PROBLEMS[name] for name in names if name in PROBLEMS and name != "billing")) or (
         PROBLEMS.get(names[0], "报修")
     )

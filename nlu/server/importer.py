@@ -70,5 +70,8 @@ class CorpusImporter(TrainingDataImporter):  # type: ignore[misc]
 
 
 def _message(sentence: Sentence, number: int, copy: bool) -> Message:
-    metadata = {"also": list(sentence.also), "source": number, "copy": copy}
+    metadata: dict[str, Any] = {"also": list(sentence.also), "source": number, "copy": copy}
+    if not copy:
+        names = [entity for entity in sentence.entities if entity.entity == "community"]
+        metadata["communities"] = [(name.start, name.end) for name in names]
     return Message({"text": sentence.text, "intent": sentence.intent, "metadata": metadata})

@@ -304,7 +304,7 @@ def test_who_has_opted_out_at_the_provider_has_opted_out_here(line: Mainland, na
     assert contact(line).opted_out_at is not None
 
 
-def test_an_address_in_a_report_is_complete(line: Mainland) -> None:
+def test_a_reply_keeps_the_parameters_that_it_was_made_of(line: Mainland) -> None:
     """A ticket's reply carries the parameters of the catalogue, as the templates need them."""
     home = Address("二七区", "阳光花园", "3", "2", "501", known=True)
     line.aliyun.send_sms(PHONE, f"{home.community}3号楼2单元501，暖气不热")

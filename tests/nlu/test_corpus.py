@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -82,3 +84,12 @@ def test_a_broken_line_is_named_by_file_and_number(tmp_path: Path) -> None:
 @pytest.mark.parametrize("intent", [intent for intent in INTENTS if intent not in RULE_INTENTS])
 def test_every_intent_ships_with_sentences(intent: str) -> None:
     assert len(read_intent(ROOT / "data" / "intents" / f"{intent}.yml")) >= 50
+
+
+def test_the_page_about_the_data_counts_right() -> None:
+    page = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
+    told = {intent: int(count) for intent, count in re.findall(r"^\| `(\w+)` \| (\d+) \|$", page, re.MULTILINE)}
+    counts = Counter(sentence.intent for sentence in read_corpus(ROOT / "data" / "intents"))
+    assert set(told) == set(counts)
+    # Corrections move a sentence now and then; the table need not follow each of them.
+    assert {i: (told[i], n) for i, n in counts.items() if abs(told[i] - n) > 15 + n // 50} == {}

@@ -31,6 +31,7 @@ for _before, _after in ((0, 0), (0, 1), (1, 2), (1, 3), (2, 2), (2, 3), (3, 0), 
 
 _LONGEST = 18
 _LEAST = 0.05  # spans that are less likely are not worth a line
+_HOPELESS = -7.0  # where no character scores nearer than this to being the first of a name, none is looked for
 _PAD = "\x02" * 6
 _STOPS = pattern("estates", "stops")
 _STRONG = re.compile(alternatives("estates", "strong"))
@@ -63,6 +64,9 @@ _WINDOWS: tuple[tuple[str, int, int], ...] = (
     ("mixed", 0, 2),
     ("mixed", -1, 3),
 )
+
+# A text and the spans of the estates that it names, in the offsets of the text.
+Sample = tuple[str, tuple[tuple[int, int], ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +167,11 @@ class Tagger:
     @classmethod
     def train(
         cls,
-        samples: Sequence[tuple[str, Sequence[tuple[int, int]]]],
+        samples: Sequence[Sample],
         seed: int = 1,
         rarest: int = 2,
         strength: float = 0.5,
-        rounds: int = 60,
+        rounds: int = 50,
         hidden: float = 0.5,
     ) -> Tagger:
         """Learn from texts and the spans (original offsets) of the estates they name.
@@ -198,9 +202,12 @@ class Tagger:
         sights = [*_terms(describe(normal.text))]
         matrix = _rows(sights, self._vocabulary)
         scores = np.stack([self._chain.weights[rows].sum(axis=0) for rows in matrix])
+        if float((scores[:, _FIRST] - scores[:, _OUTSIDE]).max()) < _HOPELESS:
+            return []
         scores[0, [_INSIDE, _LAST]] = scores[-1, [_FIRST, _INSIDE]] = _NEVER
         gamma, pairs, _ = self._chain.marginals(scores, _CLOSED)
-        return [Name(*normal.original(start, end), p) for start, end, p in _likeliest(gamma, pairs)]
+        spans = [(*_trimmed(normal.text, start, end), p) for start, end, p in _likeliest(gamma, pairs)]
+        return [Name(*normal.original(start, end), p) for start, end, p in spans if end - start >= 2]
 
     def save(self, folder: Path) -> None:
         """Write arrays and terms; no code is kept with them."""
@@ -215,6 +222,30 @@ class Tagger:
         with np.load(folder / "tagger.npz") as arrays:
             chain = Chain(arrays["weights"], arrays["moves"])
         return cls(chain, _numbered(terms))
+
+
+def cropped(sample: Sample, reach: int = 40) -> Sample:
+    """The sample without what lies far from its names: it would only cost time. Without a name, its beginning."""
+    text, spans = sample
+    if not spans:
+        return text[: 2 * reach], ()
+    begin, end = max(0, spans[0][0] - reach), min(len(text), spans[-1][1] + reach)
+    return text[begin:end], tuple((start - begin, stop - begin) for start, stop in spans)
+
+
+def looks_named(text: str) -> bool:
+    """Whether the rules of form see the name of an estate in a text."""
+    plain = normalise(text).text
+    return any(True for _ in _form_spans(plain, scan(plain)))
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """No name begins or ends with a mark or a blank."""
+    while start < end and not text[start].isalnum():
+        start += 1
+    while end > start and not text[end - 1].isalnum():
+        end -= 1
+    return start, end
 
 
 def _labels(at: Sequence[int], spans: Sequence[tuple[int, int]]) -> Array:
