@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from sqlalchemy import delete, select
 
 from bot import clock, worker
 from bot import services as service_factory
-from bot.models import Base, Building, Callback, Community, Company, Contact, Rule, Station, Team, Ticket
+from bot.models import Base, Building, Callback, Community, Company, Contact, Delivery, Rule, Station, Team, Ticket
 from bot.nlu_server import running_nlu
 from bot.passive import PassiveMarker
 from bot.serve import demo_settings, free_port, start_web
@@ -29,6 +30,7 @@ from bot.standins import StandIns
 
 START = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)  # 10:00 in China
 TURN = timedelta(minutes=1)
+PATIENCE = 3.0  # seconds that a passive answer may take to be marked sent
 _KEPT = {Rule.__table__, Company.__table__, Team.__table__, Station.__table__, Community.__table__, Building.__table__}
 
 
@@ -119,9 +121,23 @@ class Replayer:
             self.standins.wechat.push_text(speaker.address, text)
         else:
             self.standins.twilio.send_sms(speaker.address, text)
-        self._passive.flush()  # before the clock moves on, or their leases would seem to have run out
+        self._settle_passive()
         worker.drain(self.services)
         return self._fresh(speaker)
+
+    def _settle_passive(self) -> None:
+        """Wait until every passive answer is marked sent: when the clock moves on, its lease would seem to run out.
+
+        A web server closes a response after its client has read it, so the mark may come a moment later than the text.
+        """
+        waiting = select(Delivery.id).where(Delivery.state == "sending", Delivery.via == "passive").limit(1)
+        give_up = time.monotonic() + PATIENCE
+        while time.monotonic() < give_up:
+            self._passive.flush()
+            with self.services.database.reading() as session:
+                if session.scalar(waiting) is None:
+                    return
+            time.sleep(0.005)
 
     def _fresh(self, speaker: Speaker) -> list[str]:
         heard = self.standins.heard(speaker.medium, speaker.address)

