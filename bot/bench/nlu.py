@@ -83,7 +83,7 @@ def _ours(settings: Settings, texts: list[str], clients: int, processes: int, ju
     live = shelf(settings).live()
     trained = live.measured.get("seconds") if live else None
     return Row(
-        f"heatline, {processes} processes",
+        f"heatline, serving processes: {processes}",
         round(ready, 1),
         **speed,
         memory_mb=memory,

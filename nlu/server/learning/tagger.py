@@ -88,6 +88,9 @@ def _simple(char: str) -> str:
     """One character for one: simplified, every digit as 0, every letter small."""
     if char.isdigit():
         return "0"
+    # Half of a broken pair cannot be written in UTF-8, which is what the converter works on.
+    if "\ud800" <= char <= "\udfff":
+        return char
     folded = _simplifier().convert(char).lower() if char > "\x7f" else char.lower()
     return folded if len(folded) == 1 else char
 
