@@ -11,7 +11,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV := .tools/uv-$(UV_VERSION)/bin/uv
 HEATLINE := .venv/bin/heatline
-FAST := not model and not browser and not slow
+FAST := not model and not browser and not slow and not postgresql
 PYTEST := .venv/bin/pytest --numprocesses=2 --dist=loadgroup
 
 # A cache beside us where the home folder cannot be written to (containers, CI accounts).
@@ -37,13 +37,13 @@ serve: environments model ## the same for real use: settings from the environmen
 test: setup postgres chromium ## set everything up, PostgreSQL and a browser included, and run all tests
 	@$(PYTEST)
 
-check: environments postgres ## formatting, lint, types, fast tests: what every commit must pass
+check: environments ## formatting, lint, types, fast tests: what every commit must pass
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
 	@$(PYTEST) -m "$(FAST)"
 
-fast: environments postgres ## the fast tests alone
+fast: environments ## the fast tests alone
 	@$(PYTEST) -m "$(FAST)"
 
 format: environments ## let ruff mend layout, imports and what else it can

@@ -27,7 +27,8 @@ def player(
 ) -> Iterator[Replayer]:
     """A running service on each engine."""
     template = request.getfixturevalue(f"{request.param}_template")
-    url = template.copy("heatline_dialogues", tmp_path_factory.mktemp("dialogues"))
+    worker = request.getfixturevalue("worker")  # two workers may play dialogues at once
+    url = template.copy(f"heatline_dialogues_{worker}", tmp_path_factory.mktemp("dialogues"))
     with replayer(nlu_settings, url) as running:
         yield running
     template.drop(url)
