@@ -14,10 +14,11 @@ from typing import IO
 
 import pytest
 import pytest_socket
+from argon2 import PasswordHasher
 from sqlalchemy import create_engine, make_url
 
 from bot import clock as service_clock
-from bot import crypto, schema
+from bot import crypto, schema, staff
 from bot import services as service_factory
 from bot.database import Database
 from bot.nlu_server import running_nlu
@@ -25,7 +26,7 @@ from bot.services import Services
 from bot.settings import Settings
 from tests.postgres import Cluster, PostgresMissing
 
-ENGINES = ("sqlite", "postgresql")
+ENGINES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql))
 LOOPBACK = ["127.0.0.1", "localhost", "::1"]
 DATA_KEY = "5a" * 32
 TEN_O_CLOCK = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)  # 10:00 in China, in the heating season, a Monday
@@ -110,7 +111,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if given := os.environ.pop(_GIVEN, ""):
         os.environ[_POSTGRES] = given
     os.environ.setdefault(_RUN, str(os.getpid()))
-    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+    staff._hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)  # the real one is slow on purpose
+    wanted = "not postgresql" not in config.option.markexpr
+    if wanted and getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
         # Workers inherit the address, so that all share one server.
         try:
             _Server.ensure()

@@ -17,6 +17,7 @@ from pathlib import Path
 import psycopg
 
 START_SECONDS = 30.0
+ROOM = 2 << 30  # bytes
 MISSING = "PostgreSQL's server is not installed: run `make test`, or `apt-get install postgresql`."
 # Nothing in a test's database has to outlive the machine.
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
@@ -32,7 +33,7 @@ class Cluster:
 
     def __init__(self) -> None:
         binaries = _binaries()
-        self.folder = Path(tempfile.mkdtemp(prefix="heatline-postgres-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="heatline-postgres-", dir=_memory()))
         self._account = _account()
         if self._account:
             os.chown(self.folder, self._account.pw_uid, self._account.pw_gid)
@@ -88,6 +89,14 @@ class Cluster:
                     log = (self.folder / "log").read_text(errors="replace")[-500:]
                     raise PostgresMissing(f"PostgreSQL did not start: {log}") from None
                 time.sleep(0.05)
+
+
+def _memory() -> str | None:
+    """A folder in memory where there is one with room: making a database is mostly writing files."""
+    shared = Path("/dev/shm")
+    if shared.is_dir() and os.access(shared, os.W_OK) and shutil.disk_usage(shared).free > ROOM:
+        return str(shared)
+    return None
 
 
 def _binaries() -> Path:

@@ -13,6 +13,7 @@ from bot import tickets, worker
 from bot.models import Ticket
 from bot.replay import Dialogue, Replayer, replayer
 from bot.settings import Settings
+from tests.conftest import ENGINES
 
 DIALOGUES = [
     dialogue
@@ -21,7 +22,7 @@ DIALOGUES = [
 ]
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=ENGINES)
 def player(
     request: pytest.FixtureRequest, nlu_settings: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Replayer]:
