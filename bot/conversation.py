@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from bot import clock, inbox, outbox
@@ -35,6 +35,13 @@ log = logging.getLogger(__name__)
 RETRY_NLU = timedelta(seconds=3)  # how soon a message is tried again while understanding is down
 RETRY_FAILED = timedelta(seconds=2)
 MAX_ATTEMPTS = 3
+
+
+# Built once, as it is in every turn; the values of the columns come with the execution.
+_MARK_HANDLED = (
+    update(Message.__table__)  # type: ignore[arg-type]
+    .where(Message.id.in_(bindparam("ids", expanding=True)), Message.handled_at.is_(None))
+)
 
 
 class LostLease(Exception):
@@ -175,12 +182,7 @@ def _decide(
 def _mark_handled(session: Session, messages: Sequence[Pending], noted: Mapping[str, Any]) -> None:
     """The fence: every message was still unhandled, else nothing of this turn happens."""
     ids = [message.id for message in messages]
-    taken = session.execute(
-        update(Message)
-        .where(Message.id.in_(ids), Message.handled_at.is_(None))
-        .values(handled_at=clock.now(), **noted)
-        .execution_options(synchronize_session=False)
-    )
+    taken = session.execute(_MARK_HANDLED, {"ids": ids, "handled_at": clock.now(), "ticket_id": None, **noted})
     if taken.rowcount != len(ids):  # type: ignore[attr-defined]
         raise LostLease
 

@@ -16,7 +16,7 @@ from bot import clock, crypto
 from bot.channels import Inbound
 from bot.database import Database
 from bot.models import LANE_NORMAL, LANE_URGENT, Contact, Message, Resident
-from bot.upsert import insert_ignoring, insert_new
+from bot.upsert import insert_new, insert_object
 from nlu.danger import match_danger
 
 LEASE = timedelta(seconds=6)
@@ -180,9 +180,10 @@ def _contact(session: Session, inbound: Inbound, now: datetime) -> Contact:
         "following": True,
         "pending_lane": LANE_NORMAL,
     }
-    if not insert_ignoring(session, Contact, [row], ["medium", "address_hash"]):
+    made = insert_object(session, Contact, row, ["medium", "address_hash"])
+    if made is None:
         session.delete(resident)  # another request made this contact between our look and our insert
-    return session.scalars(_BY_ADDRESS, found).one()
+    return made or session.scalars(_BY_ADDRESS, found).one()
 
 
 def _make_pending(contact: Contact, now: datetime, danger: str | None, said: bool) -> None:

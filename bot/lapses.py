@@ -41,8 +41,11 @@ def run(services: Services) -> int:
 
 
 def _put_off(session: Session, contact_id: int) -> None:
-    mine = update(Conversation).where(Conversation.contact_id == contact_id)
-    session.execute(mine.values(lapses_at=clock.now() + LATER))
+    _keep(session, contact_id, lapses_at=clock.now() + LATER)
+
+
+def _keep(session: Session, contact_id: int, **values: object) -> None:
+    session.execute(update(Conversation).where(Conversation.contact_id == contact_id).values(**values))
 
 
 def _advance(services: Services, contact_id: int) -> None:
@@ -60,11 +63,11 @@ def _advance(services: Services, contact_id: int) -> None:
         if row.reminded_at is None:
             _say(context, contact, lapse.remind(conversation, contact.medium), f"remind:{started.timestamp():.0f}")
             # Recording the reminder must not make the silence look shorter than it is.
-            row.updated_at, row.reminded_at = started, context.now
-            row.open_case, row.lapses_at = True, started + LAPSE
+            values = {"updated_at": started, "reminded_at": context.now, "open_case": True, "lapses_at": started + LAPSE}
+            _keep(session, contact_id, **values)
         else:
             _say(context, contact, lapse.lapse(conversation, contact.medium), f"lapse:{started.timestamp():.0f}")
-            row.open_case, row.lapses_at = False, None
+            _keep(session, contact_id, open_case=False, lapses_at=None)
 
 
 def _say(context: Context, contact: Contact, outcome: Outcome, occasion: str) -> None:

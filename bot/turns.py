@@ -18,6 +18,7 @@ from bot.models import Contact, ContactHome, Ticket, TicketContact, Update
 from bot.models import Conversation as ConversationRow
 from bot.ticket_facts import address_of
 from bot.tickets import Context
+from bot.upsert import put
 from handlers.dialogue.types import Address, Case, Conversation, Option, TicketView, Turn
 from nlu.places import Gazetteer
 from nlu.types import Understanding
@@ -27,6 +28,9 @@ REMIND = timedelta(minutes=15)
 _NUMBER = re.compile(r"[Nn]\s?(20\d{6})-?(\d{4,6})")
 _VIEWS = 12  # tickets of one contact that a dialogue looks at
 _NOTED = ("waiting", "done")  # the states in which residents are told why
+_CONVERSATION = select(ConversationRow.state, ConversationRow.updated_at).where(
+    ConversationRow.contact_id == bindparam("contact_id")
+)
 _HOMES = (
     select(ContactHome)
     .where(ContactHome.contact_id == bindparam("contact_id"))
@@ -85,7 +89,7 @@ def _rest(cls: type, raw: dict[str, Any], done: set[str]) -> dict[str, Any]:
 
 def current_conversation(session: Session, contact_id: int) -> Conversation:
     """The contact's conversation, or a new one when there was none or it has lapsed."""
-    row = session.get(ConversationRow, contact_id)
+    row = session.execute(_CONVERSATION, {"contact_id": contact_id}).one_or_none()
     if row is None or row.updated_at + LAPSE <= clock.now():
         return Conversation()
     return load_conversation(row.state)
@@ -93,15 +97,16 @@ def current_conversation(session: Session, contact_id: int) -> Conversation:
 
 def save_conversation(context: Context, contact: Contact, conversation: Conversation) -> None:
     """Keep the conversation; while a problem is told that has no ticket yet, a reminder is due."""
-    row = context.session.get(ConversationRow, contact.id)
-    if row is None:
-        row = ConversationRow(contact_id=contact.id)
-        context.session.add(row)
-    row.state = dump_conversation(conversation)
-    row.updated_at = context.now
-    row.open_case = conversation.case is not None and conversation.ticket is None
-    row.reminded_at = None
-    row.lapses_at = context.now + REMIND if row.open_case else None
+    open_case = conversation.case is not None and conversation.ticket is None
+    row = {
+        "contact_id": contact.id,
+        "state": dump_conversation(conversation),
+        "updated_at": context.now,
+        "open_case": open_case,
+        "reminded_at": None,
+        "lapses_at": context.now + REMIND if open_case else None,
+    }
+    put(context.session, ConversationRow, row, ["contact_id"])
 
 
 def build_turn(

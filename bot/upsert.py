@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from bot.models import Base, Counter
+
+M = TypeVar("M", bound=Base)
 
 
 def insert_ignoring(session: Session, model: type[Base], rows: Sequence[dict[str, Any]], unique: Sequence[str]) -> int:
@@ -23,6 +25,16 @@ def insert_new(session: Session, model: type[Base], row: dict[str, Any], unique:
     """Insert one row and return its id; None where one with the same unique columns exists."""
     key: int | None = session.execute(_insert_returning(_dialect(session), model, tuple(unique)), row).scalar()
     return key
+
+
+def insert_object(session: Session, model: type[M], row: dict[str, Any], unique: Sequence[str]) -> M | None:
+    """Insert one row and return it as the session's object; None where one with the same unique columns exists."""
+    return session.scalars(_insert_object(_dialect(session), model, tuple(unique)), row).one_or_none()
+
+
+def put(session: Session, model: type[Base], row: dict[str, Any], unique: Sequence[str]) -> None:
+    """Insert one row, or give the one with the same unique columns these values."""
+    session.execute(_put(_dialect(session), model, tuple(unique), tuple(row)), row)
 
 
 def count_up(session: Session, name: str) -> int:
@@ -46,6 +58,20 @@ def _insert(dialect: str, model: type[Base], unique: tuple[str, ...]) -> Any:
 @lru_cache(maxsize=64)
 def _insert_returning(dialect: str, model: type[Base], unique: tuple[str, ...]) -> Any:
     return _insert(dialect, model, unique).returning(model.__table__.c.id)
+
+
+@lru_cache(maxsize=64)
+def _insert_object(dialect: str, model: type[Base], unique: tuple[str, ...]) -> Any:
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    return insert(model).on_conflict_do_nothing(index_elements=list(unique)).returning(model)
+
+
+@lru_cache(maxsize=64)
+def _put(dialect: str, model: type[Base], unique: tuple[str, ...], columns: tuple[str, ...]) -> Any:
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    statement = insert(model.__table__)  # type: ignore[arg-type]
+    given = {name: statement.excluded[name] for name in columns if name not in unique}
+    return statement.on_conflict_do_update(index_elements=list(unique), set_=given)
 
 
 @lru_cache(maxsize=2)
