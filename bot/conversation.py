@@ -38,9 +38,8 @@ MAX_ATTEMPTS = 3
 
 
 # Built once, as it is in every turn; the values of the columns come with the execution.
-_MARK_HANDLED = (
-    update(Message.__table__)  # type: ignore[arg-type]
-    .where(Message.id.in_(bindparam("ids", expanding=True)), Message.handled_at.is_(None))
+_MARK_HANDLED = update(Message.__table__).where(  # type: ignore[arg-type]
+    Message.id.in_(bindparam("ids", expanding=True)), Message.handled_at.is_(None)
 )
 
 

@@ -63,7 +63,12 @@ def _advance(services: Services, contact_id: int) -> None:
         if row.reminded_at is None:
             _say(context, contact, lapse.remind(conversation, contact.medium), f"remind:{started.timestamp():.0f}")
             # Recording the reminder must not make the silence look shorter than it is.
-            values = {"updated_at": started, "reminded_at": context.now, "open_case": True, "lapses_at": started + LAPSE}
+            values = {
+                "updated_at": started,
+                "reminded_at": context.now,
+                "open_case": True,
+                "lapses_at": started + LAPSE,
+            }
             _keep(session, contact_id, **values)
         else:
             _say(context, contact, lapse.lapse(conversation, contact.medium), f"lapse:{started.timestamp():.0f}")
