@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from handlers import not_resolved
 from handlers.dialogue.choose import meant, open_tickets, settled
 from handlers.dialogue.collect import ask_again
@@ -10,6 +12,7 @@ from handlers.dialogue.types import AskForPerson, ChaseTicket, Effect, Outcome, 
 from handlers.dialogue.wording import problem, state
 
 SHOWN = 3
+_NOTHING_CAME = re.compile(r"没有?(?:来(?:暖|热|气)|供|通暖|热|送暖|给暖|暖气)|不热|停暖|冰凉|没来[啊呀呢?？。]*$")
 
 
 def handle(turn: Turn) -> Outcome:
@@ -50,6 +53,8 @@ def _without_ticket(turn: Turn) -> Outcome:
     if case is not None and turn.conversation.ticket is None and case.intent and turn.conversation.waiting_for:
         return Outcome((Reply("urge.finish_first"), ask_again(turn)), turn.conversation)
     fault = next((name for name in turn.understanding.also if name in FAULTS), None)
+    if fault is None and _NOTHING_CAME.search(turn.text):
+        fault = "no_heat"
     if fault is not None:
         return report(turn, fault)
     return Outcome((Reply("urge.none"),), settled(turn.conversation))

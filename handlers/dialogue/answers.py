@@ -12,6 +12,7 @@ from functools import lru_cache
 from handlers.dialogue.types import Answer, AskForPerson, FileReview, Outcome, Reply, Rules, Turn
 
 GOOD = 0.12  # score from which on an entry answers the question; a wrong answer is worse than none
+SHORTEST = 3  # characters
 _OTHER_INTENT = 0.65  # what an entry of the other intent keeps of its score
 _NOISE = re.compile(
     r"[\W_]+|顺便|顺带|另外|对了|请问|你好|您好|麻烦|问一下|问下|咨询一下|咨询|想问|我想|想|我家|俺家|我们|咱们|一下|你们|这边|[您恁你我俺咱这的了呢啊吧呀嘞么吗]"
@@ -75,8 +76,8 @@ def find(turn: Turn, intent: str) -> Answer | None:
         return None
     if same := index.get(f"^{question}$") or index.get(_bag(question)):
         return entries[min(same, key=lambda place: (entries[place].intent != intent, place))]
-    if len(question) < 2:
-        return None  # one character, such as 钱, is no question unless it is a variant
+    if len(question) < SHORTEST:
+        return None  # 钱 or 多久 is no question unless it is a variant as it stands
     scores = [0.0] * len(entries)
     total = 0.0
     for piece in _pieces(question):

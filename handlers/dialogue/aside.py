@@ -57,6 +57,7 @@ _MACHINE = re.compile(r"机器人|真人|人工智能|自动回复|是人吗|是
 _WANTS_PERSON = re.compile(r"转|找|叫|接|要|换|让")
 _WHO = re.compile(
     r"^(?:请问)?(?:你|您)们?(?:是谁|叫啥|叫什么|是哪|是干|能干|会(?:干|做|什么|啥)|能做|可以做|有(?:什么|啥)(?:功能|用))|^(?:谁|啥公司)[啊呀?？]*$"
+    r"|^(?:请问)?(?:这里?|你们?|您们?)(?:是|就是|是不是)[^,，。]{0,8}(?:客服|公众号|热线|报修|供[暖热]|热力|暖气)[^,，。]{0,6}[吗么不?？]+$"
 )
 
 
@@ -151,6 +152,8 @@ def _same(intent: str, named: str) -> bool:
 def _who_we_are(turn: Turn) -> Outcome | None:
     """你是机器人吗, 你是谁: the truth in a line, and the question that was waiting."""
     text = turn.text.strip()
+    if text and not any(char.isalnum() for char in text) and not turn.conversation.waiting_for:
+        return Outcome((Reply("greet.again"),), turn.conversation)
     machine = _MACHINE.search(text) is not None and not _WANTS_PERSON.search(text)
     if len(text) > 20 or not (machine or _WHO.search(text)):
         return None

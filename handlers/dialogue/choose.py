@@ -33,12 +33,16 @@ def chosen(turn: Turn, options: tuple[Option, ...]) -> Option | None:
 
 
 def says_yes(turn: Turn) -> bool:
-    """A bare yes, by its words or by understanding."""
+    """A bare yes, by its words or by understanding; to a question of yes or no, 1 is yes and any other number is not."""
+    if turn.text.strip().isdigit() and turn.text.strip() not in ("1", "１"):
+        return False
     return _YES.match(turn.text.strip()) is not None or turn.understanding.intent == "affirm"
 
 
 def says_no(turn: Turn) -> bool:
-    """A bare no, by its words or by understanding."""
+    """A bare no, by its words or by understanding; 2 is one where 1 was yes."""
+    if turn.text.strip() in ("2", "２"):
+        return True
     return _NO.match(turn.text.strip()) is not None or turn.understanding.intent == "deny"
 
 

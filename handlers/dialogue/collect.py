@@ -6,10 +6,11 @@ phone, severity, problem, insist, home, meaning, ticket, callback. handlers/dial
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date
 
-from handlers.dialogue.facts import means_other_home, merge, suggestion
+from handlers.dialogue.facts import means_mine_too, means_other_home, merge, suggestion
 from handlers.dialogue.types import (
     AddNote,
     Address,
@@ -30,6 +31,7 @@ from nlu.places import Gazetteer
 
 AT_ONCE = frozenset({"leak", "danger"})  # these open with whatever is known
 COLD = frozenset({"no_heat", "low_temperature"})
+_VALVE = re.compile(r"阀|[关拧]不[上住动死]")
 TIMES = 2  # how often one thing is asked before we go on without it
 
 
@@ -76,7 +78,7 @@ def _has_units(address: Address, places: Gazetteer) -> bool:
 
 def start(turn: Turn, case: Case, first: tuple[Reply, ...] = ()) -> Outcome:
     """A new report: known homes fill in what it leaves out; then as `go_on`."""
-    mine = None if means_other_home(turn.text) else _same_fault(turn, case)
+    mine = None if _elsewhere(turn) else _same_fault(turn, case)
     if mine is not None and not _names_other_place(case.address, mine.address):
         return _already_open(turn, case, mine, first)
     if case.address.community is None and len(turn.homes) > 1 and not case.address and not _recent(turn):
@@ -84,8 +86,18 @@ def start(turn: Turn, case: Case, first: tuple[Reply, ...] = ()) -> Outcome:
     return go_on(turn, replace(case, address=_known_home(turn, case)), (), first)
 
 
+def _elsewhere(turn: Turn) -> bool:
+    """Whether the message speaks of another home than the one that the conversation was about."""
+    told_another = turn.conversation.ticket is not None and means_mine_too(turn.text)
+    return means_other_home(turn.text) or told_another
+
+
 def _same_fault(turn: Turn, case: Case) -> TicketView | None:
     """This contact's open ticket of the same fault, if there is one."""
+    if case.intent == "other_repair" and not case.address and _VALVE.search(turn.text):
+        told = next((t for t in turn.tickets if t.is_open and t.number == turn.conversation.ticket), None)
+        if told is not None and told.intent == "leak":
+            return told  # the valve that will not close belongs to the leak that is being told
     family = COLD if case.intent in COLD else {case.intent}
     return next((t for t in turn.tickets if t.is_open and t.mine and t.intent in family), None)
 
@@ -105,7 +117,7 @@ def _known_home(turn: Turn, case: Case) -> Address:
     """The address of a new report: what it says, over the home we know for this contact."""
     given = case.address
     base = _recent(turn) or (turn.homes[0] if turn.homes else None)
-    if base is None or means_other_home(turn.text):
+    if base is None or _elsewhere(turn):
         return given
     if given.community and given.community != base.community:
         return next((h for h in turn.homes if h.community == given.community and not given.building), given)

@@ -18,17 +18,35 @@ _NEAR = 0.6  # the share of the best from which on another meaning comes near it
 _SLIGHT = frozenset({"thanks", "greet", "affirm", "deny", "billing"})
 _DRIPS = re.compile(r"漏水|滴水|渗水|喷水|跑水|滴答|(?:管|片|阀|分水器|地暖|接头)[^,，。]{0,4}(?:漏|滴|渗|喷)")
 _NO_DRIP = re.compile(r"(?:不|没有?|别|停止?|谁|要是|如果|万一|上次|去年|以前)[^,，。]{0,4}(?:漏|滴|渗|喷)|漏水费|水费")
+_WET = re.compile(r"[漏渗滴湿潮淌喷滋洇泡淹霉爆水]|冒[^火烟]|(?i:lou|shui)")
+_GUESSED = 0.6  # how sure a leak has to be where no word of the message has to do with water
 _DAMAGES = re.compile(r"赔|责任|负责|维修费|修[^,，。]{0,4}(?:要|收)[^,，。]{0,2}[钱费]")
 _COLD_NOW = re.compile(r"不热|冰凉|没暖气|没有暖气|冰的|不暖")
 _FAULT_WORD = re.compile(r"[热冷凉冰漏滴渗喷响坏修]|暖气")
 _ARRIVED = re.compile(r"(?:收到|报上|登记上|登记|记上|看到|派|安排)(?:了)?(?:没有?|了?吗|了没|不)[啊呀?？。]*")
+_NUMBER = re.compile(r"(?:单号|工单号?)?[:：]?\s?[Nn]\s?20\d{6}-?\d{4,6}[?？。]*")
+_ASKED = frozenset({"consult", "open_valve", "out_of_scope"})
+_HOW_LONG = re.compile(r"(?:大概|一般|还|得|要|需要|那)*(?:多久|多长时间|几天|啥时候|什么时候)[啊呀呢?？。]*")
+_DONE_YET = re.compile(r"(?:好|热|完|通|来|行|暖气)了?(?:没有?|冇|了吗|吗)[啊呀呢哪不?？。]*$")
 _WAITS = re.compile(
     r"(?:好|行|中|那)*[,，]?(?:那)?我?(?:们)?(?:就)?(?:再)?等(?:着|你们|师傅|消息|通知|电话)[吧了啊哈。]*"
 )
 _ANYBODY = re.compile(r"有?没?有?人(?:在)?(?:吗|没|么)?[啊呀不?？!！。]*|在不在[啊呀?？]*")
 _COMING = re.compile(
-    r"(?:多久|啥时候|什么时候|几点|何时|多会儿|多长时间|今天|明天).{0,6}(?:能|会)?(?:来|到|上门|修|派人|有人)|(?:来|到|修).{0,3}(?:多久|几点)"
+    r"(?:多久|啥时候|什么时候|几点|何时|多会儿|多长时间|今天|明天).{0,6}(?:能|会)?(?:来|到|上门|修|派人|有人|开|换|好|弄|通|处理|解决)|(?:来|到|修).{0,3}(?:多久|几点)"
 )
+
+
+def leaks_nothing(turn: Turn) -> bool:
+    """Whether a leak would only be guessed: nothing wet is told, and no leak is being spoken of."""
+    spoken_of = turn.conversation.case is not None and turn.conversation.case.intent == "leak"
+    return not (
+        _WET.search(turn.text)
+        or spoken_of
+        or any(ticket.intent == "leak" for ticket in open_tickets(turn))
+        or dict(turn.understanding.ranking).get("leak", 0.0) >= _GUESSED
+        or (turn.understanding.intent == "leak" and turn.understanding.confidence >= _GUESSED)
+    )
 
 
 def in_context(turn: Turn, intent: str) -> str:
@@ -40,10 +58,15 @@ def in_context(turn: Turn, intent: str) -> str:
             return answered
     if intent == "not_resolved" and not turn.tickets:
         return _fault_of(turn)
+    if _NUMBER.fullmatch(turn.text.strip()):
+        return "ask_progress"
     if open_tickets(turn) and (
-        (intent == "consult" and _COMING.search(turn.text)) or _ARRIVED.fullmatch(turn.text.strip())
+        (intent in _ASKED and (_COMING.search(turn.text) or _HOW_LONG.fullmatch(turn.text.strip())))
+        or _ARRIVED.fullmatch(turn.text.strip())
     ):
         return "ask_progress"
+    if intent == "confirm_resolved" and _DONE_YET.search(turn.text.strip()):
+        return "ask_progress" if turn.tickets else "urge"
     if intent == "urge" and _WAITS.fullmatch(turn.text.strip()):
         return "affirm"
     if intent == "human_agent" and _ANYBODY.fullmatch(turn.text.strip()):

@@ -16,6 +16,7 @@ _OTHER_HOME = re.compile(
     r"(?:我|俺)?(?:爸妈|爸|妈|父母|公婆|婆婆|公公|岳父|岳母|爷爷|奶奶|姥姥|姥爷|外婆|孩子|儿子|闺女|女儿|朋友|亲戚|邻居|老家|对门|隔壁|店)"
     r"(?:们)?(?:那边|那儿|那里|那|的)?(?:家|里|房子|住|店)|另一套|另外一套|别的房子|另一个房子|出租(?:房|屋)|租出去|老房子|新房|门面|商铺|还有一套|[又还]有一家|另一家|另外一家|别家|别人家"
 )
+_MINE_TOO = re.compile(r"(?:我|俺|咱)们?(?:自己|自个儿?|本人)?(?:的|这边的?|住的)?(?:家|屋|那套|房子)里?(?:头)?也")
 _SAME_HOME = re.compile(
     r"^同上|跟(?:以前|之前|上面)一样|上次|上回|以前那|原来那|老地址|老地方|登记的|还是那|一样的地址|同一个地址|地址没变|地址不变"
 )
@@ -174,6 +175,11 @@ def named_place(text: str) -> str | None:
 def means_other_home(text: str) -> bool:
     """Whether the text speaks of another home than the speaker's own (我妈家, 另一套)."""
     return _OTHER_HOME.search(text) is not None
+
+
+def means_mine_too(text: str) -> bool:
+    """Whether the text adds the speaker's own home to another one that was told (我自己家也不热)."""
+    return _MINE_TOO.search(text) is not None
 
 
 def means_same_home(text: str) -> bool:

@@ -148,6 +148,9 @@ def unanswered(turn: Turn) -> Outcome | None:
         if ticket is None and ("urge" in u.also or u.intent in collect.COLD | {"urge"}):
             return collect.go_on(turn, case, (), (Reply("urge.finish_first"),))
         return proceed(turn, case)
+    if case is not None and conversation.waiting_for == "problem" and conversation.asked.count("problem") < TWICE:
+        asked = (*conversation.asked, "problem")
+        return Outcome((Reply("ask.problem"),), replace(conversation, case=add_to(case, turn), asked=asked))
     if ticket is not None and conversation.waiting_for == "severity" and conversation.asked.count("severity") < TWICE:
         asked = (*conversation.asked, "severity")
         return Outcome((Reply("ask.severity"),), replace(conversation, asked=asked))

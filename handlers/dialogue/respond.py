@@ -8,7 +8,7 @@ from handlers import unsubscribe
 from handlers.dialogue import aside, clarify, pending
 from handlers.dialogue.choose import says_no, says_yes
 from handlers.dialogue.collect import COLD
-from handlers.dialogue.context import in_context, likely
+from handlers.dialogue.context import in_context, leaks_nothing, likely
 from handlers.dialogue.facts import says_none
 from handlers.dialogue.number import with_number
 from handlers.dialogue.registry import handler
@@ -63,13 +63,15 @@ def choose_intent(turn: Turn) -> str | None:
     intent = in_context(turn, u.intent)
     if intent != u.intent:
         return intent
-    if u.confidence >= threshold(turn, u.intent):
+    dry = leaks_nothing(turn)
+    if u.confidence >= threshold(turn, u.intent) and not (u.intent == "leak" and dry):
         return intent
     # A miss of these costs far more than a needless visit, so a lower bar counts even in second place.
-    for urgent in ("danger", "leak"):
+    for urgent in ("danger",) if dry else ("danger", "leak"):
         if dict(u.ranking).get(urgent, 0.0) >= turn.rules.thresholds.get(f"{urgent}_any", 0.35):
             return urgent
-    return _by_facts(turn) or likely(turn)
+    guess = _by_facts(turn) or likely(turn)
+    return None if guess == "leak" and dry else guess
 
 
 def threshold(turn: Turn, intent: str) -> float:
