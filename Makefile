@@ -20,7 +20,7 @@ export UV_CACHE_DIR := $(CURDIR)/.tools/cache
 endif
 
 .PHONY: help setup run serve test check fast format clean
-.PHONY: environments model preflight postgres chromium
+.PHONY: environments model preflight postgres chromium prism
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,7 +34,7 @@ run: preflight environments model ## set everything up and run the demonstration
 serve: environments model ## the same for real use: settings from the environment or .env
 	@exec $(HEATLINE) serve
 
-test: setup postgres chromium ## set everything up, PostgreSQL and a browser included, and run all tests
+test: setup postgres chromium prism ## set everything up, PostgreSQL and a browser included, and run all tests
 	@$(PYTEST)
 
 check: environments ## formatting, lint, types, fast tests: what every commit must pass
@@ -51,7 +51,7 @@ format: environments ## let ruff mend layout, imports and what else it can
 	@.venv/bin/ruff check --fix .
 
 clean: ## remove environments and caches; models/ and var/ (the data) stay
-	@rm -rf .tools .venv nlu/server/.venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf tests/prism/node_modules .tools .venv nlu/server/.venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find bot handlers nlu tests -name __pycache__ -prune -exec rm -rf {} +
 
 preflight:
@@ -86,3 +86,12 @@ postgres:
 
 chromium:
 	@scripts/ensure-packages chromium fonts-noto-cjk
+
+prism: tests/prism/node_modules/.synced
+
+# Twilio's published description of its API, and the mock server that Twilio recommends; nothing of it runs at install.
+tests/prism/node_modules/.synced: tests/prism/package-lock.json
+	@scripts/ensure-packages nodejs npm
+	@echo "Installing Prism and Twilio's API description from npm …"
+	@cd tests/prism && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@

@@ -6,6 +6,7 @@ from flask import Flask, Response, redirect
 from werkzeug.wrappers import Response as BaseResponse
 
 from bot import health, webhooks
+from bot.intake import Intake
 from bot.passive import PassiveMarker
 from bot.services import Services
 from bot.settings import SettingsError
@@ -27,6 +28,7 @@ def create_app(services: Services) -> Flask:
     )
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.extensions["heatline"] = services
+    app.extensions["heatline_intake"] = Intake(services.database)
     app.extensions["heatline_passive"] = PassiveMarker(services.database)
     app.register_blueprint(webhooks.blueprint)
     app.register_blueprint(health.blueprint)

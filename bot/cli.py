@@ -45,6 +45,7 @@ def main() -> None:
     """暖线 Heatline: residents report heating problems by WeChat or SMS."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("waitress").setLevel(logging.WARNING)
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns of every request that waits for a thread
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("twilio.http_client").setLevel(logging.WARNING)  # it logs bodies with phones at INFO
     logging.getLogger("urllib3").setLevel(logging.WARNING)  # its DEBUG lines hold addresses with tokens
@@ -141,7 +142,7 @@ def db() -> None:
 @db.command()
 @_plain_errors
 def upgrade() -> None:
-    """Bring tables, shipped rules and shipped places up to date."""
+    """Bring tables and shipped rules up to date."""
     from bot import schema
 
     schema.upgrade(_settings())
@@ -182,27 +183,32 @@ def add(name: str, role: str, team: str | None, password: str) -> None:
 
 @main.group()
 def gazetteer() -> None:
-    """Communities, buildings, stations, teams."""
+    """Places and people: companies, estates, buildings, stations, teams, rosters."""
 
 
 @gazetteer.command("import")
-@click.argument("folder", type=click.Path(exists=True, path_type=Path))
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
 @_plain_errors
-def import_(folder: Path) -> None:
-    """Import teams.csv, stations.csv, communities.csv and buildings.csv from FOLDER; nothing changes on an error."""
-    from bot import gazetteer as places
+def import_(path: Path) -> None:
+    """Import places and people from PATH: a folder of CSV files, one of them, or an Excel workbook.
+
+    Every row is checked first; where one is wrong, each error is told with its row and nothing changes.
+    """
+    from bot import crypto
+    from bot import gazetteer_import as places
     from bot.database import Database
 
     settings = _settings()
+    crypto.configure(settings.data_key)
     database = Database(settings.database_url)
-    folder = folder.parent if folder.is_file() else folder
     try:
-        total = sum(len(places.read_csv(path)) for path in folder.glob("*.csv") if path.stem in places.TABLES)
+        tables = places.read(path)
+        total = sum(len(rows) for rows in tables.values())
         with (
             click.progressbar(length=total, label="Importing", file=sys.stderr) as bar,
             database.transaction() as session,
         ):
-            counts = places.import_folder(session, folder, bar.update)
+            counts = places.import_rows(session, tables, bar.update)
     except places.ImportRefused as refused:
         for error in refused.errors[:50]:
             click.echo(error, err=True)
@@ -223,6 +229,11 @@ def sms() -> None:
 
 
 @main.group()
+def wechat() -> None:
+    """The WeChat account: check it, set its menu, make the buildings' QR codes."""
+
+
+@main.group()
 def bench() -> None:
     """What the performance claims are measured with."""
 
@@ -231,9 +242,11 @@ def _register() -> None:
     from bot.bench import commands as bench_commands
     from bot.nlu_commands import register
     from bot.sms_commands import register as register_sms
+    from bot.wechat_commands import register as register_wechat
 
     register(nlu, _settings, _plain_errors)
     register_sms(sms, _settings, _plain_errors)
+    register_wechat(wechat, _settings, _plain_errors)
     bench_commands.register(bench, _settings, _plain_errors)
 
 

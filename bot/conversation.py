@@ -12,9 +12,10 @@ from typing import Any
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
-from bot import clock, inbox, outbox
+from bot import clock, inbox, outbox, receipts, wordless
 from bot.channels import Entry
-from bot.inbox import BURST_WINDOW, Claim, Pending
+from bot.channels.wording import split_bytes
+from bot.inbox import BURST_WINDOW, PILE, Claim, Pending
 from bot.models import Contact, Delivery, Message, Review
 from bot.record import Recorder
 from bot.services import Services
@@ -28,13 +29,14 @@ from nlu.entities import extract
 from nlu.facts import read_facts
 from nlu.interpreter import NluError
 from nlu.places import Gazetteer
-from nlu.types import Understanding
+from nlu.types import INTENTS, Understanding
 
 log = logging.getLogger(__name__)
 
 RETRY_NLU = timedelta(seconds=3)  # how soon a message is tried again while understanding is down
 RETRY_FAILED = timedelta(seconds=2)
 MAX_ATTEMPTS = 3
+PIECE = timedelta(seconds=1)  # between the pieces of a long answer, so that they arrive in order
 
 
 # Built once, as it is in every turn; the values of the columns come with the execution.
@@ -66,7 +68,7 @@ def handle(services: Services, claim: Claim, deadline: datetime | None = None) -
     if not messages:
         return None
     try:
-        understanding = _understand(services, messages)
+        understanding = _understand(services, claim, messages)
         return _respond_and_record(services, claim, messages, understanding, deadline)
     except NluError as error:
         log.warning("Understanding is not available: %s", type(error).__name__)
@@ -80,7 +82,7 @@ def handle(services: Services, claim: Claim, deadline: datetime | None = None) -
 
 
 def _next_messages(services: Services, claim: Claim) -> list[Pending]:
-    """The messages of the next turn: one, or a burst of texts that came within seconds of one another."""
+    """The messages of the next turn: one, or texts that came within seconds of one another or piled up."""
     if claim.only is not None:
         return [claim.only]
     with services.database.reading() as session:
@@ -93,8 +95,9 @@ def _next_messages(services: Services, claim: Claim) -> list[Pending]:
         return [first]
     burst = [first]
     for message in waiting[1:]:
-        close = message.received_at - burst[-1].received_at <= BURST_WINDOW
-        if message.danger or message.kind != first.kind or not close:
+        close = message.received_at - burst[-1].received_at <= BURST_WINDOW or len(waiting) > PILE
+        other = message.kind != first.kind or _is_words(message) != _is_words(first)
+        if message.danger or other or not close:
             break
         burst.append(message)
     return burst
@@ -106,10 +109,14 @@ def _release(services: Services, claim: Claim) -> None:
             inbox.settle(session, contact)
 
 
-def _understand(services: Services, messages: Sequence[Pending]) -> Understanding:
+def _understand(services: Services, claim: Claim, messages: Sequence[Pending]) -> Understanding:
     """Ask the NLU server; a message the danger rule caught is answered by rule when the server cannot be asked."""
+    if messages[0].kind == "click" and _is_words(messages[0]):
+        return _tapped(services, messages[0].text)
     text = "\n".join(message.text for message in messages if message.text)
     gazetteer = services.gazetteer.current()
+    if receipts.is_from_member(services.database, claim.contact_id, messages):
+        return Understanding(text=text, intent="out_of_scope", confidence=0.0, model="rules")
     if not _is_words(messages[0]) or not text.strip():
         return Understanding(text=text, intent="out_of_scope", confidence=0.0)
     try:
@@ -134,7 +141,18 @@ def _understand(services: Services, messages: Sequence[Pending]) -> Understandin
 
 
 def _is_words(message: Pending) -> bool:
+    """Whether the message has words, its own or those of the menu entry that was tapped."""
+    if message.kind == "click":
+        return message.text in INTENTS
     return message.kind == "text" or (message.kind == "voice" and bool(message.text.strip()))
+
+
+def _tapped(services: Services, intent: str) -> Understanding:
+    """An entry of the menu, as what the resident would have said."""
+    menu = services.rules.current().raw.get("wechat_menu", {})
+    rows = [row for column in menu.get("columns", []) for row in column.get("entries") or [column.get("entry") or {}]]
+    says = next((str(row["says"]) for row in rows if row.get("intent") == intent and row.get("says")), "")
+    return Understanding(text=says, intent=intent, confidence=1.0, ranking=((intent, 1.0),), model="menu")
 
 
 def _respond_and_record(
@@ -152,10 +170,14 @@ def _respond_and_record(
         context = services.context(session)
         noted = _noted(understanding)
         answer = None
+        if not _is_words(messages[0]):
+            wordless.heed(context, contact, messages[0], places)
         if contact.taken_over_by is None:  # else a person is talking: the message is on the desk, the bot is silent
             text, entries, ticket_id = _decide(services, context, contact, messages, understanding, places)
             noted["ticket_id"] = ticket_id
-            answer = _reply(session, contact, messages[-1], text, entries, deadline)
+            channel = services.channels.get(contact.channel)
+            most = channel.max_bytes if channel is not None else None
+            answer = _reply(session, contact, messages[-1], text, entries, deadline, most=most)
         _mark_handled(session, messages, noted)
         inbox.settle(session, contact)
         return answer
@@ -171,7 +193,12 @@ def _decide(
 ) -> tuple[str, list[Entry], int | None]:
     """The text that answers, the catalogue's entries it was made of, and the ticket the messages were about."""
     if not _is_words(messages[0]):
+        _heed(contact, messages[0])
+        if (said := wordless.answer(services, context, contact, messages[0], places)) is not None:
+            return said
         return *_answer_to_kind(services, contact, messages[0]), None
+    if (taken := receipts.take(context, contact, messages)) is not None:
+        return *taken, None
     turn = build_turn(context, contact, messages, understanding, places)
     recorder = Recorder(context, contact, messages, understanding)
     text, entries = recorder.apply(respond(turn))
@@ -204,9 +231,17 @@ def _noted(understanding: Understanding) -> dict[str, Any]:
     }
 
 
+def _heed(contact: Contact, message: Pending) -> None:
+    """STOP and START that the provider has recognised and answered itself; we keep the same list."""
+    if message.kind == "stop":
+        contact.opted_out_at = contact.opted_out_at or clock.now()
+    elif message.kind == "start":
+        contact.opted_out_at = None
+
+
 def _answer_to_kind(services: Services, contact: Contact, message: Pending) -> tuple[str, list[Entry]]:
     """What a message that has no words is answered with; events that want no answer get none."""
-    if message.kind in ("unfollow", "report", "other_event"):
+    if message.kind in ("unfollow", "report", "subscription", "other_event", "stop", "start", "help"):
         return "", []
     book = services.rules.current()
     key = {"follow": "system.followed", "scan": "system.followed"}.get(message.kind, f"system.{message.kind}")
@@ -224,23 +259,34 @@ def _reply(
     entries: Sequence[Entry],
     deadline: datetime | None,
     occasion: str | None = None,
+    most: int | None = None,
 ) -> Answer | None:
-    if not text:
+    """Queue the answer, or have the response carry it; what is longer than `most` bytes follows in pieces of its own."""
+    head, *rest = split_bytes(text, most) if most and len(text.encode()) > most else [text]
+    if not head:
         return None
     now = clock.now()
-    passive = deadline is not None and now < deadline
+    occasion, kind = occasion or f"message:{message.id}", "urgent" if message.danger else "reply"
+    # A provider may block who has opted out; only its API then says so, and a person calls instead.
+    may_be_blocked = contact.medium == "sms" and contact.opted_out_at is not None
+    passive = deadline is not None and now < deadline and not may_be_blocked
     delivery_id = outbox.queue(
         session,
         contact,
-        text,
-        occasion=occasion or f"message:{message.id}",
-        kind="urgent" if message.danger else "reply",
+        head,
+        occasion=occasion,
+        kind=kind,
         now=now,
         message_id=message.id,
-        entries=entries,
+        entries=() if rest else entries,
         passive=passive,
     )
-    return Answer(text, delivery_id, passive)
+    for number, piece in enumerate(rest, 2):
+        due = now + PIECE * (number - 1)
+        outbox.queue(
+            session, contact, piece, occasion=f"{occasion}:{number}", kind=kind, now=due, message_id=message.id
+        )
+    return Answer(head, delivery_id, passive)
 
 
 def _keep_for_later(services: Services, claim: Claim, deadline: datetime | None) -> Answer | None:

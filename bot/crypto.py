@@ -36,17 +36,27 @@ def configure(data_key_hex: str) -> None:
 
 def encrypt(text: str) -> bytes:
     """Ciphertext of `text`: version byte, 12-byte nonce, AES-256-GCM."""
-    if _Keyring.cipher is None:
-        raise RuntimeError("crypto.configure() has not been called.")
-    nonce = os.urandom(12)
-    return _VERSION + nonce + _Keyring.cipher.encrypt(nonce, text.encode(), None)
+    return encrypt_bytes(text.encode())
 
 
 def decrypt(blob: bytes) -> str:
     """The text of a ciphertext made by `encrypt`. Raises cryptography's InvalidTag for a wrong key or damaged data."""
+    return decrypt_bytes(blob).decode()
+
+
+def encrypt_bytes(content: bytes) -> bytes:
+    """Ciphertext of `content`, as `encrypt` makes it of a text."""
     if _Keyring.cipher is None:
         raise RuntimeError("crypto.configure() has not been called.")
-    return _Keyring.cipher.decrypt(blob[1:13], blob[13:], None).decode()
+    nonce = os.urandom(12)
+    return _VERSION + nonce + _Keyring.cipher.encrypt(nonce, content, None)
+
+
+def decrypt_bytes(blob: bytes) -> bytes:
+    """What `encrypt_bytes` was given. Raises as `decrypt` does."""
+    if _Keyring.cipher is None:
+        raise RuntimeError("crypto.configure() has not been called.")
+    return _Keyring.cipher.decrypt(blob[1:13], blob[13:], None)
 
 
 def blind_index(kind: str, value: str) -> str:
@@ -67,3 +77,16 @@ class Encrypted(TypeDecorator[str]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
         return None if value is None else decrypt(bytes(value))
+
+
+class EncryptedBytes(TypeDecorator[bytes]):
+    """A column of bytes (a photo) whose content is encrypted at rest."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: bytes | None, dialect: Dialect) -> Any:
+        return None if value is None else encrypt_bytes(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> bytes | None:
+        return None if value is None else decrypt_bytes(bytes(value))

@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,19 @@ import yaml
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from bot import clock, crypto, outbox, staff, tickets
-from bot.gazetteer import import_folder
-from bot.models import Callback, Community, Contact, Delivery, Message, Resident, Review, Staff, Task, Ticket
+from bot import clock, crypto, gazetteer_import, outbox, schema, staff, tickets
+from bot.duty_models import Member, Shift
+from bot.models import Callback, Contact, Delivery, Message, Resident, Review, Staff, Task, Ticket
 from bot.services import Services
-from bot.settings import ROOT
+from bot.settings import ROOT, Settings
 from bot.texts import address_line
 from bot.tickets import Actor, Context
+from bot.upsert import insert_ignoring
 from handlers.dialogue.types import Address, Case
 from nlu.entities import extract
 
+PLACES = ROOT / "data" / "demo" / "places"
+ROSTER_DAYS = 8
 STORIES = ROOT / "data" / "demo" / "stories.yml"
 LOGIN_NAME = "演示"
 COLLEAGUE = "演示同事"  # stands behind what "staff" did before the demonstration began; cannot log in
@@ -38,14 +41,26 @@ def load_demo(services: Services, folder: Path = ROOT / "var") -> tuple[str, str
     and returns the same. Raises OSError where that file cannot be written.
     """
     password = _password(folder)
+    schema.load_invented_places(services.database)
     with services.database.transaction() as session:
-        if session.scalar(select(Community.id).limit(1)) is None:
-            import_folder(session, ROOT / "data" / "gazetteer")
+        _people(session)
         _login(session, password)
     with services.database.transaction() as session:
         if session.scalar(select(Message.id).where(Message.provider_id == "demo:1").limit(1)) is None:
             _Teller(services, session).tell_all()
     return LOGIN_NAME, password
+
+
+def _people(session: Session) -> None:
+    """The invented crews of data/demo/places, and a roster of the days to come: somebody is on duty whenever it is tried."""
+    gazetteer_import.import_path(session, PLACES)
+    today = clock.local_day(clock.now(), Settings().zone)
+    on_duty = session.scalars(select(Member).where(Member.role == "duty").order_by(Member.code)).all()
+    for day in range(ROSTER_DAYS):
+        starts = datetime.combine(today + timedelta(days=day), time.min, Settings().zone)
+        for line, member in enumerate(on_duty, 1):
+            row = {"member_id": member.id, "starts_at": starts, "ends_at": starts + timedelta(days=1), "line": line}
+            insert_ignoring(session, Shift, [row], ["member_id", "starts_at"])
 
 
 def _password(folder: Path) -> str:

@@ -55,7 +55,7 @@ def report(services: Services) -> dict[str, Any]:
         "ok": nlu is not None and not red and inbox_age < MAX_QUEUE_AGE and outbox_age < MAX_QUEUE_AGE,
         "database": "ok",
         "nlu": nlu or "down",
-        "channels": {name: red.get(name, "ok") for name in services.channels},
+        "channels": dict.fromkeys(services.channels, "ok") | red,
         "inbox_age": inbox_age,
         "outbox_age": outbox_age,
     }

@@ -1,32 +1,30 @@
-"""Every inbound message exactly once, and the lease that keeps one contact's messages in order."""
+"""The inbox: when a contact's messages are due, and the lease that keeps them in order."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
-from bot import clock, crypto
+from bot import clock
 from bot.channels import Inbound
 from bot.database import Database
-from bot.models import LANE_NORMAL, LANE_URGENT, Contact, Message, Resident
-from bot.upsert import insert_new, insert_object
-from nlu.danger import match_danger
+from bot.models import LANE_NORMAL, LANE_URGENT, Contact, Message
 
 LEASE = timedelta(seconds=6)
 BURST_WINDOW = timedelta(seconds=10)  # from the third message within it on, messages are collected …
 BURST_SILENCE = timedelta(seconds=3)  # … until this much silence,
 BURST_LIMIT = timedelta(seconds=10)  # … or this long at most
-MAX_TEXT = 5000  # characters kept of one message,
-MAX_ID = 128  # … of a provider's id, and
-MAX_ACCOUNT = 64  # … of our account's name: what the columns have room for
-UNSAID = frozenset({"unfollow", "report", "other_event"})  # kinds that show nothing of the resident's being there
+TURN_WINDOW = timedelta(minutes=10)  # a contact with more than …
+TURN_LIMIT = 40  # … this many turns within it is a flood, …
+FLOOD_SILENCE = timedelta(seconds=30)  # … whose messages, danger excepted, are then handled no more often than this
+PILE = 5  # more messages than this waiting at once are one turn, however far apart they came
+UNSAID = frozenset(
+    {"unfollow", "report", "subscription", "other_event"}
+)  # kinds that show nothing of the resident's being there
 SAID = frozenset({"text", "voice"})  # kinds that residents say something with; following an account is no burst
 
 
@@ -43,11 +41,6 @@ _PENDING = select(
     Message.told_waiting,
 ).where(*_MINE)
 _REMAINING = select(Message.received_at, Message.lane).where(*_MINE)
-_BY_ADDRESS = (
-    select(Contact)
-    .where(Contact.medium == bindparam("medium"), Contact.address_hash == bindparam("hash"))
-    .with_for_update(of=Contact)
-)
 _LEASED = (
     select(Contact)
     .where(Contact.id == bindparam("contact_id"), Contact.lease_token == bindparam("token"))
@@ -90,103 +83,46 @@ class Received:
     claim: Claim | None = None
 
 
-def receive(database: Database, inbound: Inbound, *, claim: bool = True) -> Received:
-    """Store a message (once) and, if asked and free, lease its contact. After this commit nothing can lose it."""
-    with database.transaction() as session:
-        return store(session, inbound, claim=claim)
+@dataclass(slots=True)
+class State:
+    """What an arriving message looks at or changes at its contact; the columns have the same names."""
+
+    id: int
+    channel: str
+    account: str | None
+    following: bool
+    unreachable_at: datetime | None
+    last_inbound_at: datetime | None
+    before_last_at: datetime | None
+    turns_since: datetime | None
+    turns: int
+    pending_since: datetime | None
+    pending_lane: int
+    due_at: datetime | None
+    lease_until: datetime | None
+    lease_token: str | None
+    message_left: int
+    message_until: datetime | None
+    action_left: int
+    action_until: datetime | None
+    holding: bool
 
 
-def store(session: Session, inbound: Inbound, *, claim: bool) -> Received:
-    """`receive` within the caller's transaction."""
-    now, inbound = clock.now(), _clean(inbound)
-    contact = _contact(session, inbound, now)
-    row = _row(inbound, contact, now)
-    message_id = insert_new(session, Message, row, ["channel", "provider_id"])
-    if message_id is None:
-        same = (Message.channel == row["channel"], Message.provider_id == row["provider_id"])
-        return Received(session.scalars(select(Message.id).where(*same)).one(), contact.id, new=False)
-    waiting_before = contact.pending_since is not None
+def note_arrival(state: State, inbound: Inbound, danger: str | None, now: datetime) -> bool:
+    """Note a new message at its contact. Whether it may be answered at once: nothing waits before it, and it is due."""
+    waiting_before = state.pending_since is not None
     said = inbound.kind in SAID
-    _make_pending(contact, now, row["danger"], said)
+    _make_pending(state, now, danger, said)
     if said:
-        contact.before_last_at, contact.last_inbound_at = contact.last_inbound_at, now
+        state.before_last_at, state.last_inbound_at = state.last_inbound_at, now
     if inbound.kind not in UNSAID:
-        contact.channel, contact.account = inbound.channel, inbound.recipient
-        contact.following, contact.unreachable_at = True, None
-    contact.following = contact.following and inbound.kind != "unfollow"
-    if not claim or waiting_before or (contact.due_at or now) > now:
-        return Received(message_id, contact.id, new=True)
-    only = Pending(message_id, row["kind"], row["text"], now, inbound.sent_at, row["lane"], row["danger"])
-    return Received(message_id, contact.id, new=True, claim=_lease(contact, now, only))
+        state.channel, state.account = inbound.channel, inbound.recipient
+        state.following, state.unreachable_at = True, None
+    state.following = state.following and inbound.kind != "unfollow"
+    return not waiting_before and (state.due_at or now) <= now
 
 
-def _clean(inbound: Inbound) -> Inbound:
-    """What a sender cannot be trusted to send: valid Unicode, no NUL (it breaks PostgreSQL), and a sensible length."""
-    provider_id = _storable(inbound.provider_id)
-    if len(provider_id) > MAX_ID:  # two that only differ at their ends are still two
-        provider_id = hashlib.sha256(provider_id.encode()).hexdigest()
-    return replace(
-        inbound,
-        provider_id=provider_id,
-        sender=_storable(inbound.sender),
-        recipient=_storable(inbound.recipient)[:MAX_ACCOUNT],
-        text=_storable(inbound.text[:MAX_TEXT]),
-    )
-
-
-def _storable(text: str) -> str:
-    return text.replace("\0", "").encode("utf-8", "ignore").decode()
-
-
-def _row(inbound: Inbound, contact: Contact, now: datetime) -> dict[str, Any]:
-    danger = match_danger(inbound.text) if inbound.text else None
-    return {
-        "contact_id": contact.id,
-        "channel": inbound.channel,
-        "provider_id": inbound.provider_id,
-        "kind": inbound.kind,
-        "text": inbound.text,
-        # Escaped, so that a lone surrogate in it can be encrypted.
-        "payload": json.dumps(inbound.payload) if inbound.payload else None,
-        "received_at": now,
-        "sent_at": inbound.sent_at,
-        "lane": LANE_URGENT if danger else LANE_NORMAL,
-        "danger": danger,
-        "attempts": 0,
-        "told_waiting": False,
-    }
-
-
-def _contact(session: Session, inbound: Inbound, now: datetime) -> Contact:
-    """The contact who sent this, locked; made at the first message."""
-    hashed = crypto.blind_index(inbound.medium, inbound.sender)
-    found = {"medium": inbound.medium, "hash": hashed}
-    contact = session.scalar(_BY_ADDRESS, found)
-    if contact is not None:
-        return contact
-    resident = Resident(created_at=now)
-    if inbound.medium == "sms":
-        resident.phone, resident.phone_hash = inbound.sender, crypto.blind_index("phone", inbound.sender)
-    session.add(resident)
-    session.flush()
-    row = {
-        "resident_id": resident.id,
-        "medium": inbound.medium,
-        "channel": inbound.channel,
-        "address": inbound.sender,
-        "address_hash": hashed,
-        "account": inbound.recipient,
-        "created_at": now,
-        "following": True,
-        "pending_lane": LANE_NORMAL,
-    }
-    made = insert_object(session, Contact, row, ["medium", "address_hash"])
-    if made is None:
-        session.delete(resident)  # another request made this contact between our look and our insert
-    return made or session.scalars(_BY_ADDRESS, found).one()
-
-
-def _make_pending(contact: Contact, now: datetime, danger: str | None, said: bool) -> None:
+def _make_pending(contact: State, now: datetime, danger: str | None, said: bool) -> None:
     """Note that the contact has something to handle, and when: danger and single messages now, bursts after silence."""
     if danger:
         contact.pending_lane, contact.due_at = LANE_URGENT, now
@@ -194,14 +130,29 @@ def _make_pending(contact: Contact, now: datetime, danger: str | None, said: boo
         third = said and contact.before_last_at is not None and contact.before_last_at > now - BURST_WINDOW
         limit = (contact.pending_since or now) + BURST_LIMIT
         contact.due_at = min(now + BURST_SILENCE, limit) if third else min(contact.due_at or now, now)
+        if _floods(contact, now):
+            contact.due_at = max(contact.due_at, (contact.pending_since or now) + FLOOD_SILENCE)
     contact.pending_since = contact.pending_since or now
 
 
-def _lease(contact: Contact, now: datetime, only: Pending) -> Claim | None:
-    if contact.lease_until is not None and contact.lease_until > now:
-        return None
-    contact.lease_token, contact.lease_until = secrets.token_hex(8), now + LEASE
-    return Claim(contact.id, contact.lease_token, contact.lease_until, only)
+def _floods(contact: Contact | State, now: datetime) -> bool:
+    """Whether this contact keeps the service busier than any person could."""
+    counted = contact.turns_since is not None and contact.turns_since > now - TURN_WINDOW
+    return counted and contact.turns >= TURN_LIMIT
+
+
+def _count_turn(contact: Contact, now: datetime) -> None:
+    if contact.turns_since is None or contact.turns_since <= now - TURN_WINDOW:
+        contact.turns_since, contact.turns = now, 0
+    contact.turns += 1
+
+
+def lease(state: State, now: datetime) -> bool:
+    """Lease the contact, where nobody has it."""
+    if state.lease_until is not None and state.lease_until > now:
+        return False
+    state.lease_token, state.lease_until = secrets.token_hex(8), now + LEASE
+    return True
 
 
 def claim_next(database: Database, limit: int = 10) -> list[Claim]:
@@ -243,13 +194,17 @@ def settle(session: Session, contact: Contact, *, retry_after: timedelta | None 
     now = clock.now()
     remaining = session.execute(_REMAINING, {"contact_id": contact.id}).all()
     contact.lease_token = contact.lease_until = None
+    if retry_after is None:
+        _count_turn(contact, now)
     if not remaining:
         contact.pending_since = contact.due_at = None
         contact.pending_lane = LANE_NORMAL
         return
     contact.pending_since = min(row.received_at for row in remaining)
     contact.pending_lane = min(row.lane for row in remaining)
-    contact.due_at = now + retry_after if retry_after else max(contact.due_at or now, now)
+    slowed = _floods(contact, now) and contact.pending_lane != LANE_URGENT
+    wait = retry_after or (FLOOD_SILENCE if slowed else None)
+    contact.due_at = now + wait if wait else max(contact.due_at or now, now)
 
 
 def in_work(session: Session, message_id: int) -> bool:

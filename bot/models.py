@@ -95,6 +95,8 @@ class Contact(Base):
     created_at: Mapped[datetime]
     last_inbound_at: Mapped[datetime | None]
     before_last_at: Mapped[datetime | None]  # the message before that; the third within seconds begins a burst
+    turns_since: Mapped[datetime | None]  # when turns were last counted from nought, and …
+    turns: Mapped[int] = mapped_column(default=0)  # … how many there have been since: a flood is slowed down
     following: Mapped[bool] = mapped_column(default=True)
     opted_out_at: Mapped[datetime | None]
     unreachable_at: Mapped[datetime | None]
@@ -104,6 +106,14 @@ class Contact(Base):
     lease_until: Mapped[datetime | None]
     lease_token: Mapped[str | None] = mapped_column(String(32))
     taken_over_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))  # the bot is silent while set
+    place: Mapped[str | None] = mapped_column(Encrypted)  # JSON: the building whose QR code they scanned
+    # What may still be pushed to them (WeChat): so many after their last message, so many after following or a tap.
+    message_left: Mapped[int] = mapped_column(default=0)
+    message_until: Mapped[datetime | None]
+    action_left: Mapped[int] = mapped_column(default=0)
+    action_until: Mapped[datetime | None]
+    holding: Mapped[bool] = mapped_column(default=False)  # a text waits for their next word
+    noticed_at: Mapped[datetime | None]  # when they were told how their data are used
     resident: Mapped[Resident] = relationship(lazy="joined", innerjoin=True)
     __table_args__ = (
         UniqueConstraint("medium", "address_hash"),
@@ -125,13 +135,41 @@ class Home(Base):
 
 
 class ContactHome(Base):
-    """A home that a contact has reported for; the last used one is taken for granted in the next report."""
+    """A home that a contact has reported for; the last used one is taken for granted in the next report.
+
+    `verified_by` says how they were found to belong there, None for who never was: see bot/standing.py.
+    """
 
     __tablename__ = "contact_home"
     contact_id: Mapped[int] = mapped_column(ForeignKey("contact.id"), primary_key=True)
-    home_id: Mapped[int] = mapped_column(ForeignKey("home.id"), primary_key=True)
+    home_id: Mapped[int] = mapped_column(ForeignKey("home.id"), primary_key=True, index=True)
     used_at: Mapped[datetime]
+    verified_at: Mapped[datetime | None]
+    verified_by: Mapped[str | None] = mapped_column(String(16))  # first | account | code | phone | crew
     home: Mapped[Home] = relationship(lazy="joined", innerjoin=True)
+
+
+class Household(Base):
+    """A home as the company's books have it; who knows its account number and phone belongs there."""
+
+    __tablename__ = "household"
+    home_id: Mapped[int] = mapped_column(ForeignKey("home.id"), primary_key=True)
+    account_hash: Mapped[str] = mapped_column(String(32), unique=True)
+    phone: Mapped[str | None] = mapped_column(Encrypted)  # the registered one, E.164
+    phone_tail_hash: Mapped[str | None] = mapped_column(String(32))  # of its last four digits
+    home: Mapped[Home] = relationship(lazy="joined", innerjoin=True)
+
+
+class Proof(Base):
+    """How a contact is trying to prove a home: the wrong answers of a day, and the code that was sent last."""
+
+    __tablename__ = "proof"
+    contact_id: Mapped[int] = mapped_column(ForeignKey("contact.id"), primary_key=True)
+    day: Mapped[date]  # the local day on which `wrong` answers are counted
+    wrong: Mapped[int] = mapped_column(default=0)
+    home_id: Mapped[int | None] = mapped_column(ForeignKey("home.id"))  # the home that the code is for
+    code_hash: Mapped[str | None] = mapped_column(String(32))
+    code_until: Mapped[datetime | None]
 
 
 class Message(Base):
@@ -182,8 +220,12 @@ class Company(Base):
 
     __tablename__ = "company"
     id: Mapped[int] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(String(32), unique=True)
     name: Mapped[str] = mapped_column(String(64), unique=True)
     ours: Mapped[bool] = mapped_column(default=True)
+    self_run: Mapped[bool] = mapped_column(default=False)  # a property company or employer that runs its own pipes
+    phone: Mapped[str | None] = mapped_column(String(32))  # the number that residents are told, …
+    phone_checked: Mapped[date | None]  # … if somebody dialled it not long ago
 
 
 class Team(Base):
@@ -193,6 +235,7 @@ class Team(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     code: Mapped[str] = mapped_column(String(32), unique=True)
     name: Mapped[str] = mapped_column(String(64))
+    branch_id: Mapped[int | None] = mapped_column(ForeignKey("branch.id"))
 
 
 class Station(Base):
@@ -216,8 +259,12 @@ class Community(Base):
     aliases: Mapped[list[str]] = mapped_column(default=list)
     latitude: Mapped[float | None]
     longitude: Mapped[float | None]
+    phase_of_id: Mapped[int | None] = mapped_column(ForeignKey("community.id"))  # the estate that it is a phase of
     station_id: Mapped[int | None] = mapped_column(ForeignKey("station.id"))
     team_id: Mapped[int | None] = mapped_column(ForeignKey("team.id"))
+    company_id: Mapped[int | None] = mapped_column(ForeignKey("company.id"))  # who serves it; NULL: we do
+    member_id: Mapped[int | None] = mapped_column(ForeignKey("member.id"))  # its responsible worker, and …
+    stand_in_id: Mapped[int | None] = mapped_column(ForeignKey("member.id"))  # … who stands in
 
 
 class Building(Base):
@@ -230,6 +277,8 @@ class Building(Base):
     units: Mapped[list[str]] = mapped_column(default=list)
     floors: Mapped[int | None]
     station_id: Mapped[int | None] = mapped_column(ForeignKey("station.id"))
+    member_id: Mapped[int | None] = mapped_column(ForeignKey("member.id"))  # where it differs from its estate's
+    stand_in_id: Mapped[int | None] = mapped_column(ForeignKey("member.id"))
     __table_args__ = (UniqueConstraint("community_id", "number"),)
 
 
@@ -264,6 +313,7 @@ class Ticket(Base):
     scope: Mapped[str | None] = mapped_column(String(16))
     severity: Mapped[str | None] = mapped_column(String(8))
     need: Mapped[bool] = mapped_column(default=False)
+    neighbours: Mapped[str | None] = mapped_column(String(8))  # warm | cold | unknown, as the resident told
     danger: Mapped[str | None] = mapped_column(String(24))
     team_id: Mapped[int | None] = mapped_column(ForeignKey("team.id"), index=True)
     assignee_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
@@ -274,6 +324,11 @@ class Ticket(Base):
     chases: Mapped[int] = mapped_column(default=0)
     reopened: Mapped[int] = mapped_column(default=0)
     merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("ticket.id"))
+    split_from_id: Mapped[int | None] = mapped_column(ForeignKey("ticket.id"))
+    waits_for: Mapped[str | None] = mapped_column(String(8))  # resident | property | parts: the clocks rest
+    weight: Mapped[int] = mapped_column(default=0)  # within a priority: how cold, for how long, and who lives there
+    cold_rungs: Mapped[int] = mapped_column(default=0)  # how many of the spans of `cold_hours` it has been cold for
+    satisfaction: Mapped[int | None]  # 1 … 5, as the resident answered after the repair
     version: Mapped[int] = mapped_column(default=1)
     team: Mapped[Team | None] = relationship(lazy="select")
     contact: Mapped[Contact] = relationship(lazy="select")
@@ -281,7 +336,7 @@ class Ticket(Base):
     __mapper_args__ = {"version_id_col": version}
     __table_args__ = (
         _one_of("status", TICKET_STATUSES),
-        Index("ix_ticket_status_priority_opened_at", "status", "priority", "opened_at"),
+        Index("ix_ticket_urgency", "status", "priority", "weight", "chases", "opened_at"),
         Index("ix_ticket_opened_at", "opened_at"),
         # The same fault of the same home is one open ticket: two reports at once cannot open two.
         Index(
@@ -315,6 +370,7 @@ class Update(Base):
     kind: Mapped[str] = mapped_column(String(16))  # opened | moved | edited | note | chased | joined | dispatched
     from_status: Mapped[str | None] = mapped_column(String(16))
     to_status: Mapped[str | None] = mapped_column(String(16))
+    step: Mapped[str | None] = mapped_column(String(16))  # the move of data/rules/moves.yml
     note: Mapped[str | None] = mapped_column(Encrypted)  # why, in words; what was changed
     told: Mapped[str | None] = mapped_column(Encrypted)  # what the resident was told
     ticket: Mapped[Ticket] = relationship(back_populates="updates")
@@ -342,7 +398,9 @@ class Delivery(Base):
     keys: Mapped[list[str]] = mapped_column(default=list)  # catalogue entries it was made of, and as JSON …
     params: Mapped[str | None] = mapped_column(Encrypted)  # … the parameters of each, for providers of templates
     state: Mapped[str] = mapped_column(String(12), default="queued")
-    via: Mapped[str | None] = mapped_column(String(16))  # passive | the channel's name
+    via: Mapped[str | None] = mapped_column(String(16))  # passive | the channel's name | wechat:template …
+    by: Mapped[str | None] = mapped_column(String(16))  # another channel than the contact's own, whose way was closed
+    waits_for: Mapped[str | None] = mapped_column(String(16))  # held until: inbound | the part of a channel that is red
     lane: Mapped[int] = mapped_column(default=LANE_NORMAL)
     due_at: Mapped[datetime]
     created_at: Mapped[datetime]
@@ -350,6 +408,7 @@ class Delivery(Base):
     lease_until: Mapped[datetime | None]
     lease_token: Mapped[str | None] = mapped_column(String(32))
     provider_ref: Mapped[str | None] = mapped_column(String(64))
+    failed_ref: Mapped[str | None] = mapped_column(String(64))  # the attempt that a report ended and that was repeated
     error: Mapped[str | None] = mapped_column(String(160))
     sent_at: Mapped[datetime | None]
     done_at: Mapped[datetime | None]  # delivered, failed, suppressed
@@ -362,6 +421,7 @@ class Delivery(Base):
         Index("ix_delivery_trouble", "created_at", **_where("state IN ('failed', 'unknown', 'held')")),
         Index("ix_delivery_provider_ref", "provider_ref"),
         Index("ix_delivery_message_id", "message_id"),
+        Index("ix_delivery_waiting", "waits_for", "due_at", **_where("state = 'held'")),
     )
 
 
@@ -370,7 +430,7 @@ class Task(Base):
 
     __tablename__ = "task"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
-    kind: Mapped[str] = mapped_column(String(16))  # dispatch | remind | lapse
+    kind: Mapped[str] = mapped_column(String(16))  # dispatch | unlink
     ref: Mapped[str] = mapped_column(String(64))
     lane: Mapped[int] = mapped_column(default=LANE_NORMAL)
     due_at: Mapped[datetime]
@@ -396,6 +456,7 @@ class Callback(Base):
     reason: Mapped[str] = mapped_column(String(24))
     created_at: Mapped[datetime]
     due_at: Mapped[datetime]
+    escalated_at: Mapped[datetime | None]  # the promise was not kept, and somebody else has been told
     done_at: Mapped[datetime | None]
     done_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
     note: Mapped[str | None] = mapped_column(Encrypted)
@@ -420,8 +481,22 @@ class Review(Base):
     verdict_also: Mapped[list[str] | None] = mapped_column(JSON)
     decided_at: Mapped[datetime | None]
     decided_by: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    worth: Mapped[float | None]  # what a correction is worth: the queue's order; NULL until it is reckoned
+    candidate: Mapped[str | None] = mapped_column(String(24))  # what staff made of it at the desk without being asked
+    flagged_at: Mapped[datetime | None]  # put aside for a colleague
+    note: Mapped[str | None] = mapped_column(Encrypted)
+    verdict_entities: Mapped[str | None] = mapped_column(Encrypted)  # JSON, where a person has marked them
+    # What the verdict did to the live case, and what it was before, as JSON; both until the verdict is taken back.
+    repair: Mapped[str | None] = mapped_column(String(16))
+    repair_ticket_id: Mapped[int | None] = mapped_column(ForeignKey("ticket.id"))
+    repair_before: Mapped[str | None] = mapped_column(Encrypted)
+    told_id: Mapped[int | None] = mapped_column(ForeignKey("delivery.id"))
     message: Mapped[Message] = relationship(lazy="joined", innerjoin=True)
-    __table_args__ = (Index("ix_review_open", "created_at", **_where("decided_at IS NULL")),)
+    __table_args__ = (
+        Index("ix_review_open", "created_at", **_where("decided_at IS NULL")),
+        Index("ix_review_queue", "worth", "id", **_where("decided_at IS NULL AND flagged_at IS NULL")),
+        Index("ix_review_decided_at", "decided_at"),
+    )
 
 
 class Staff(Base):
@@ -470,3 +545,10 @@ class ChannelState(Base):
     ok: Mapped[bool] = mapped_column(default=True)
     reason: Mapped[str | None] = mapped_column(String(160))
     changed_at: Mapped[datetime]
+
+
+# The tables of these files belong to the same metadata, whoever imports this one first.
+import bot.clock_models  # noqa: E402
+import bot.duty_models  # noqa: E402
+import bot.push_models  # noqa: E402
+import bot.review_models  # noqa: E402, F401

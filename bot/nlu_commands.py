@@ -81,6 +81,49 @@ def register(group: click.Group, settings: Callable[[], Settings], plain_errors:
 
         run(settings(), file, as_json)
 
+    @group.command()
+    @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+    @click.option("--held-back", is_flag=True, help="Write those that are kept for comparing models instead.")
+    @plain_errors
+    def verdicts(file: Path, held_back: bool) -> None:
+        """Write what reviewers have judged, without personal data, to FILE: JSON Lines for `nlu train --data FILE`."""
+        _verdicts(settings(), file, held_back)
+
+    @group.command(hidden=True)
+    @click.argument("run", type=int)
+    @plain_errors
+    def learn(run: int) -> None:
+        """Carry out training RUN, which was asked for at the desk."""
+        _learn(settings(), run)
+
+
+def _verdicts(settings: Settings, file: Path, held_back: bool) -> None:
+    from bot import services, verdicts
+    from bot.learning import write_lines
+
+    made = services.create(settings)
+    try:
+        with made.database.reading() as session:
+            lines = list(verdicts.export(session, made.gazetteer.current(), held_back=held_back))
+    finally:
+        made.database.dispose()
+    write_lines(file, lines)
+    conflicts = verdicts.conflicts(lines)
+    click.echo(f"{len(lines)} verdicts written to {file}.")
+    for found in conflicts:
+        labels = ", ".join(f"{intent} ({origin})" for intent, origin in found.labels)
+        click.echo(f"Labelled in two ways: {found.text}: {labels}", err=True)
+
+
+def _learn(settings: Settings, run: int) -> None:
+    from bot import learning, services
+
+    made = services.create(settings)
+    try:
+        learning.carry_out(made.database, settings, made, run)
+    finally:
+        made.database.dispose()
+
 
 def _train(settings: Settings, data: tuple[Path, ...]) -> None:
     from nlu.training import train

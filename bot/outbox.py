@@ -17,12 +17,11 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from bot import clock
+from bot import clock, setbacks, ways
 from bot.channels import (
     Channel,
     Entry,
     Misconfigured,
-    OptedOut,
     OtherWay,
     Outgoing,
     Report,
@@ -30,11 +29,14 @@ from bot.channels import (
     SendError,
     Sent,
     Unknown,
+    Unreachable,
 )
 from bot.database import Database
-from bot.models import LANE_NORMAL, LANE_URGENT, ChannelState, Contact, Delivery, Ticket
+from bot.models import LANE_NORMAL, LANE_URGENT, Contact, Delivery, Ticket
+from bot.night import Night
+from bot.rules import RuleBook
 from bot.trace import trace
-from bot.upsert import insert_ignoring, insert_new
+from bot.upsert import insert_new
 
 log = logging.getLogger(__name__)
 
@@ -108,10 +110,14 @@ class Claimed:
     token: str
     until: datetime
     outgoing: Outgoing
+    closed: bool = False  # the contact has left this channel: it is not tried
 
 
-def claim(database: Database, limit: int = 20) -> list[Claimed]:
-    """Lease the next due deliveries, most urgent lane first; what its contact no longer wants is suppressed."""
+def claim(database: Database, limit: int = 20, night: Night | None = None) -> list[Claimed]:
+    """Lease the next due deliveries, most urgent lane first.
+
+    What its contact no longer wants is suppressed, and at `night` what can wait is put off until the morning.
+    """
     now, token = clock.now(), secrets.token_hex(8)
     due = (
         select(Delivery.id)
@@ -136,7 +142,7 @@ def claim(database: Database, limit: int = 20) -> list[Claimed]:
             .where(Delivery.id.in_(ids))
             .order_by(Delivery.lane, Delivery.due_at, Delivery.id)
         ).all()
-        wanted = [row for row in rows if not _suppress(*row, now)]
+        wanted = [row for row in rows if not _suppress(*row, now) and not _put_off(session, *row, night, now)]
         return [_claimed(delivery, contact, token, now + LEASE) for delivery, contact in wanted]
 
 
@@ -148,34 +154,49 @@ def _suppress(delivery: Delivery, contact: Contact, now: datetime) -> bool:
     return True
 
 
+def _put_off(session: Session, delivery: Delivery, contact: Contact, night: Night | None, now: datetime) -> bool:
+    """Whether this waits until the morning; it is then due when the night ends."""
+    morning = night.morning(now) if night is not None else None
+    if night is None or morning is None or not night.waits(session, delivery, contact, now):
+        return False
+    delivery.state, delivery.due_at, delivery.lease_until = "queued", morning, None
+    delivery.attempts -= 1
+    return True
+
+
 def _claimed(delivery: Delivery, contact: Contact, token: str, until: datetime) -> Claimed:
     return Claimed(
         id=delivery.id,
         kind=delivery.kind,
-        channel=contact.channel,
+        channel=delivery.by or contact.channel,
         attempts=delivery.attempts,
         token=token,
         until=until,
-        outgoing=Outgoing(contact.address or "", delivery.text, str(delivery.id), contact.account, _entries(delivery)),
+        outgoing=Outgoing(
+            to=(ways.number_of(contact) if delivery.by else contact.address) or "",
+            text=delivery.text,
+            ref=str(delivery.id),
+            sender=None if delivery.by else contact.account,
+            entries=ways.entries_of(delivery),
+        ),
+        closed=delivery.by is None and ways.is_closed(contact),
     )
 
 
-def _entries(delivery: Delivery) -> tuple[Entry, ...]:
-    """What the text was made of; empty for what was queued before parameters were kept."""
-    params = json.loads(delivery.params) if delivery.params else []
-    if len(params) != len(delivery.keys):
-        return ()
-    return tuple(Entry(key, values) for key, values in zip(delivery.keys, params, strict=True))
+def send(database: Database, channels: Mapping[str, Channel], claimed: Claimed, book: RuleBook | None = None) -> str:
+    """Send one leased delivery and record how far it got; returns its new state.
 
-
-def send(database: Database, channels: Mapping[str, Channel], claimed: Claimed) -> str:
-    """Send one leased delivery and record how far it got; returns its new state."""
+    With the `book` of rules, a text that goes another way is said in that way's words.
+    """
     if clock.now() + SEND_TIME > claimed.until:
         return _give_back(database, claimed)
     channel = channels.get(claimed.channel)
     failure: SendError | None = None
+    sent: Sent | None = None
     try:
-        changes = _switched_off(claimed) if channel is None else _sent(channel.send(claimed.outgoing))
+        if channel is not None:
+            sent = _carry(channel, claimed)
+        changes = _switched_off(claimed) if sent is None else _sent(sent)
     except SendError as error:
         failure = error
         changes = _after_error(claimed, error)
@@ -188,15 +209,25 @@ def send(database: Database, channels: Mapping[str, Channel], claimed: Claimed) 
         fresh = session.execute(
             update(Delivery)
             .where(Delivery.id == claimed.id, Delivery.lease_token == claimed.token, Delivery.state == "sending")
-            .values(via=claimed.channel, lease_until=None, **changes)
+            .values(**{"via": claimed.channel, "lease_until": None, **changes})
         )
-        if fresh.rowcount and channel is not None:  # type: ignore[attr-defined]
-            _after_send(session, claimed, failure)
-    return str(changes["state"])
+        if not fresh.rowcount or channel is None:  # type: ignore[attr-defined]
+            return str(changes["state"])
+        if failure is None:
+            _after_success(session, claimed, sent)
+            return str(changes["state"])
+        return _after_failure(session, claimed, failure, channels, book)
+
+
+def _carry(channel: Channel, claimed: Claimed) -> Sent:
+    if claimed.closed:
+        raise Unreachable("has left this channel")
+    return channel.send(claimed.outgoing)
 
 
 def _sent(sent: Sent) -> dict[str, Any]:
-    return {"state": "sent", "sent_at": clock.now(), "provider_ref": sent.provider_ref, "error": None}
+    via = {"via": sent.via} if sent.via else {}
+    return {"state": "sent", "sent_at": clock.now(), "provider_ref": sent.provider_ref, "error": None, **via}
 
 
 def _switched_off(claimed: Claimed) -> dict[str, Any]:
@@ -217,6 +248,8 @@ def _give_back(database: Database, claimed: Claimed) -> str:
 def _after_error(claimed: Claimed, error: SendError) -> dict[str, Any]:
     reason = f"{error.code}: {error.reason}"[:160] if error.code else error.reason[:160]
     now = clock.now()
+    if isinstance(error, Misconfigured) and error.waits_for:
+        return {"state": "held", "error": reason}
     if isinstance(error, Retry | Misconfigured) and claimed.attempts <= len(BACKOFF):
         wait = error.after or BACKOFF[claimed.attempts - 1]
         return {"state": "queued", "due_at": now + timedelta(seconds=wait), "error": reason}
@@ -234,24 +267,24 @@ def _unknown(kind: str, attempts: int, reason: str) -> dict[str, Any]:
     return {"state": "unknown", "done_at": clock.now(), "error": reason}
 
 
-def _after_send(session: Session, claimed: Claimed, error: SendError | None) -> None:
-    contact_id = session.scalar(select(Delivery.contact_id).where(Delivery.id == claimed.id))
-    if isinstance(error, OptedOut):
-        session.execute(update(Contact).where(Contact.id == contact_id).values(opted_out_at=clock.now()))
-    if isinstance(error, OtherWay):
-        session.execute(update(Contact).where(Contact.id == contact_id).values(unreachable_at=clock.now()))
-    if error is None or isinstance(error, Misconfigured):
-        set_channel_state(session, claimed.channel, error is None, error.reason if error else None)
+def _after_success(session: Session, claimed: Claimed, sent: Sent | None) -> None:
+    for part in {claimed.channel, sent.via if sent and sent.via else f"{claimed.channel}:message"}:
+        ways.mended(session, part)
+    setbacks.set_channel_state(session, claimed.channel, True, None)
 
 
-def set_channel_state(session: Session, channel: str, ok: bool, reason: str | None) -> None:
-    """Turn a channel red after a refused credential, green again after a success."""
-    state = session.get(ChannelState, channel)
-    if state is None:
-        row = {"channel": channel, "ok": ok, "reason": reason, "changed_at": clock.now()}
-        insert_ignoring(session, ChannelState, [row], ["channel"])
-    elif state.ok != ok or state.reason != reason:
-        state.ok, state.reason, state.changed_at = ok, reason, clock.now()
+def _after_failure(
+    session: Session, claimed: Claimed, error: SendError, channels: Mapping[str, Channel], book: RuleBook | None
+) -> str:
+    """What a failure leads to: another way, waiting, a person; returns the delivery's state."""
+    delivery = session.get_one(Delivery, claimed.id, populate_existing=True)
+    tried = delivery.by
+    goes_on = ways.elsewhere(session, delivery, channels, book)
+    if not goes_on and delivery.state == "held":
+        ways.hold(session, delivery, error)
+    part = error.waits_for if isinstance(error, Misconfigured) and error.waits_for else claimed.channel
+    setbacks.follow(session, delivery, part, error, final=delivery.state in ("failed", "held"), by=tried)
+    return delivery.state
 
 
 def recover_expired(database: Database) -> int:
@@ -271,19 +304,28 @@ def recover_expired(database: Database) -> int:
         return len(rows)
 
 
-def take_report(session: Session, report: Report) -> bool:
-    """Apply a provider's status report. Late, repeated and unknown ones change nothing. Returns whether it was known."""
+def take_report(
+    session: Session, report: Report, channels: Mapping[str, Channel] | None = None, book: RuleBook | None = None
+) -> bool:
+    """Apply a provider's status report. Late, repeated and unknown ones change nothing. Returns whether it was known.
+
+    What a report calls failed goes another way where there is one among `channels`.
+    """
     delivery = _reported(session, report)
     if delivery is None:
         return False
     if report.code and not delivery.error:
-        delivery.error = report.code[:160]
+        delivery.error = setbacks.told(report)
+    if report.provider_ref == delivery.failed_ref and report.state != "delivered":
+        return True  # told once more of the attempt that failed; the other one has its own reports
     if RANK.get(report.state, 0) > RANK.get(delivery.state, 0):
         delivery.state = report.state
         # "sent" settles what was unknown, but it is not the end: delivered or failed may still come.
         delivery.done_at = None if report.state == "sent" else report.at or clock.now()
         if report.state != "failed":
             delivery.sent_at = delivery.sent_at or report.at or clock.now()
+        elif report.failure is not None and not ways.elsewhere(session, delivery, channels or {}, book):
+            setbacks.after_report(session, delivery, report)
     return True
 
 
@@ -293,7 +335,7 @@ def _reported(session: Session, report: Report) -> Delivery | None:
     delivery = session.scalar(known)
     if delivery is None and report.ref and report.ref.isascii() and report.ref.isdigit() and len(report.ref) < 19:
         delivery = session.get(Delivery, int(report.ref), with_for_update=True)
-        if delivery is None or delivery.provider_ref is not None:
+        if delivery is None or delivery.provider_ref not in (None, delivery.failed_ref):
             return None
         delivery.provider_ref = report.provider_ref
     return delivery
@@ -309,8 +351,11 @@ def requeue(session: Session, delivery_id: int) -> bool:
             due_at=clock.now(),
             attempts=0,
             via=None,
+            by=None,
+            waits_for=None,
             error=None,
             provider_ref=None,
+            failed_ref=None,
             sent_at=None,
             done_at=None,
             lease_until=None,

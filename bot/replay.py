@@ -20,6 +20,8 @@ from sqlalchemy import delete, select
 
 from bot import clock, worker
 from bot import services as service_factory
+from bot.app import create_app
+from bot.duty_models import Branch, Member, Shift
 from bot.models import Base, Building, Callback, Community, Company, Contact, Delivery, Rule, Station, Team, Ticket
 from bot.nlu_server import running_nlu
 from bot.passive import PassiveMarker
@@ -31,7 +33,20 @@ from bot.standins import StandIns
 START = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)  # 10:00 in China
 TURN = timedelta(minutes=1)
 PATIENCE = 3.0  # seconds that a passive answer may take to be marked sent
-_KEPT = {Rule.__table__, Company.__table__, Team.__table__, Station.__table__, Community.__table__, Building.__table__}
+_KEPT = {
+    model.__table__
+    for model in (
+        Rule,
+        Company,
+        Branch,
+        Team,
+        Member,
+        Shift,
+        Station,
+        Community,
+        Building,
+    )  # the rest is of one dialogue
+}
 
 
 class BadLine(ValueError):
@@ -99,6 +114,16 @@ class Replayer:
         heard = self.say(self._speaker(dialogue, turn.get("from") or ""), turn["say"])
         self._clock.advance(TURN)
         return heard
+
+    def wait(self, span: timedelta) -> None:
+        """Let time pass; what falls due meanwhile is done at the end of it."""
+        self._clock.advance(span)
+        worker.drain(self.services)
+
+    def start_at(self, moment: datetime) -> None:
+        """Begin at another moment than START (aware)."""
+        self._clock = clock.VirtualClock(moment.astimezone(UTC))
+        clock.use(self._clock)
 
     def later(self, dialogue: Dialogue, turn: Mapping[str, Any]) -> list[str]:
         """What the speaker of a turn has received since."""
@@ -197,7 +222,8 @@ def replayer(settings: Settings, database_url: str | None = None) -> Iterator[Re
         fresh = demo_settings(fresh)
         schema.upgrade(fresh)
         services = service_factory.create(fresh)
-        server = start_web(services)
+        schema.load_invented_places(services.database)
+        server = start_web(create_app(services), fresh)
         try:
             yield Replayer(services, server.app)
         finally:

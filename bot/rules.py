@@ -11,7 +11,7 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,7 +20,8 @@ import yaml
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from bot import clock
+from bot import clock, clock_rules
+from bot import moves as move_table
 from bot.database import Database
 from bot.models import Rule
 from bot.settings import ROOT, Settings
@@ -42,6 +43,8 @@ class RuleBook:
     tickets: dict[str, Any]
     dialogue: Rules
     raw: dict[str, dict[str, Any]] = field(repr=False)
+    table: move_table.Moves = field(repr=False)
+    clocks: clock_rules.ClockRules = field(repr=False)
 
     def fault(self, intent: str) -> str:
         """The fault family of an intent: reports of one family at one home are one ticket."""
@@ -108,10 +111,12 @@ def load_shipped(session: Session) -> int:
 class RuleSource:
     """Gives the current RuleBook to a process; safe to share between threads."""
 
-    def __init__(self, database: Database, hotline: str, zone: ZoneInfo | None = None) -> None:
+    def __init__(
+        self, database: Database, hotline: str, zone: ZoneInfo | None = None, company: str = "供热公司"
+    ) -> None:
         """`zone` is where days begin; the settings' own default where it is not given."""
         self._database = database
-        self._hotline = hotline
+        self._hotline, self._company = hotline, company
         self._zone = zone or Settings().zone
         self._day: date | None = None
         self._lock = threading.Lock()
@@ -133,7 +138,7 @@ class RuleSource:
             version, today = session.scalar(select(func.max(Rule.id))) or 0, clock.local_day(clock.now(), self._zone)
             # A new day may bring a rule into force that has long been there.
             if self._book is None or (self._book.version, self._day) != (version, today):
-                self._book, self._day = _book(_effective(session, today), version, self._hotline), today
+                self._book, self._day = _book(_effective(session, today), version, self._hotline, self._company), today
         self._checked = time.monotonic()
 
 
@@ -143,19 +148,26 @@ def _effective(session: Session, today: date) -> dict[str, dict[str, Any]]:
     return {row.name: row.body for row in rows}
 
 
-def _book(raw: dict[str, dict[str, Any]], version: int, hotline: str) -> RuleBook:
+def in_force(session: Session, name: str, now: datetime) -> dict[str, Any]:
+    """The body of one rule as it stands; {} where there is none. For rare needs: a process has its RuleBook."""
+    return _effective(session, clock.local_day(now, Settings().zone)).get(name, {})
+
+
+def _book(raw: dict[str, dict[str, Any]], version: int, hotline: str, company: str = "供热公司") -> RuleBook:
     if "moves" not in raw:
         raise RuntimeError("The database has no rules yet; run `heatline db upgrade`.")
-    statuses = raw["moves"]["statuses"]
+    table, dialogue = move_table.read(raw["moves"]), _dialogue_rules(raw, hotline, company)
     return RuleBook(
         version=version,
         texts={key: text if isinstance(text, dict) else {"*": text} for key, text in raw["texts"]["texts"].items()},
-        moves={status: frozenset(targets) for status, targets in raw["moves"]["moves"].items()},
-        status_names={status: row["name"] for status, row in statuses.items()},
-        told_statuses=frozenset(status for status, row in statuses.items() if row["tell"]),
+        moves=dict(table.targets),
+        status_names=dict(table.names),
+        told_statuses=frozenset(step.to for step in table.steps.values() if step.tell and step.to),
         tickets=raw["tickets"],
-        dialogue=_dialogue_rules(raw, hotline),
+        dialogue=dialogue,
         raw=raw,
+        table=table,
+        clocks=clock_rules.read(raw, dialogue.seasons),
     )
 
 
@@ -164,8 +176,9 @@ def shipped_dialogue_rules(hotline: str = "12345") -> Rules:
     return _dialogue_rules(shipped(), hotline)
 
 
-def _dialogue_rules(raw: dict[str, dict[str, Any]], hotline: str) -> Rules:
+def _dialogue_rules(raw: dict[str, dict[str, Any]], hotline: str, company: str = "供热公司") -> Rules:
     dialogue = raw["dialogue"]
+    proof = dialogue.get("proof", {})
     return Rules(
         seasons=tuple(
             Season(row["area"], date.fromisoformat(row["start"]), date.fromisoformat(row["end"]))
@@ -177,7 +190,12 @@ def _dialogue_rules(raw: dict[str, dict[str, Any]], hotline: str) -> Rules:
         reopen_days=int(dialogue["reopen_days"]),
         callback_minutes=int(dialogue["callback_minutes"]),
         hotline=hotline,
+        company=company,
+        **{name: int(proof[key]) for key, name in _PROOF.items() if key in proof},
     )
+
+
+_PROOF = {"days": "proof_days", "tries": "proof_tries", "code_minutes": "code_minutes", "codes_a_day": "codes_a_day"}
 
 
 def _answer(row: dict[str, Any]) -> Answer:

@@ -1,4 +1,4 @@
-"""The tables and what they start with: migrations, shipped rules, shipped places."""
+"""The tables and what they start with: migrations and shipped rules; and the invented places, for trying out."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
-from bot import crypto, gazetteer, rules
+from bot import crypto, gazetteer_import, rules
 from bot.database import Database
 from bot.models import Community
 from bot.settings import Settings
@@ -23,7 +23,7 @@ _UPGRADE_LOCK = 4_312_023
 
 
 def upgrade(settings: Settings) -> None:
-    """Bring a database up to date: tables, shipped rules, and the shipped places if it has none. Safe to repeat.
+    """Bring a database up to date: tables and shipped rules. Safe to repeat. Places are the operator's to import.
 
     Raises what the engine raises when the database cannot be reached; a migration that fails changes nothing.
     """
@@ -50,11 +50,19 @@ def revert(database: Database, revision: str) -> None:
 
 
 def load_defaults(database: Database) -> None:
-    """Add shipped rules that are new or changed, and the shipped places where there are none yet."""
+    """Add shipped rules that are new or changed."""
     with database.transaction() as session:
         rules.load_shipped(session)
-        if not session.scalar(select(func.count()).select_from(Community)) and (rules.DATA / "gazetteer").is_dir():
-            gazetteer.import_folder(session, rules.DATA / "gazetteer")
+
+
+def load_invented_places(database: Database) -> None:
+    """Load the invented network of data/gazetteer where there are no places yet.
+
+    For the demonstration, tests, replays and benchmarks only: a real database must not know streets that are not there.
+    """
+    with database.transaction() as session:
+        if session.scalar(select(Community.id).limit(1)) is None:
+            gazetteer_import.import_path(session, rules.DATA / "gazetteer")
 
 
 def is_current(database: Database) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +12,8 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from types import FrameType
+from functools import partial
+from typing import Any
 
 import requests
 from flask import Flask
@@ -20,7 +21,7 @@ from waitress.server import BaseWSGIServer, MultiSocketServer, create_server
 
 from bot import services as service_factory
 from bot.app import create_app
-from bot.services import Services
+from bot.processes import stop_on_signals, supervise
 from bot.settings import Settings, SettingsError
 from bot.worker import Worker
 
@@ -91,7 +92,9 @@ def serve(settings: Settings, announce: Callable[[], None]) -> None:
     try:
         services = service_factory.create(settings)
         worker = Worker(services, int(settings.worker_threads))
-        server = start_web(services)
+        app = create_app(services)
+        settle_memory()
+        server = start_web(app, settings)
         worker.start()
         if nlu is not None:
             nlu.wait_until_ready(stop)
@@ -120,14 +123,12 @@ class WebServer:
         self.server.close()
 
 
-def start_web(services: Services) -> WebServer:
-    """Start the web server of a process; it listens when this returns."""
-    settings = services.settings
-    app = create_app(services)
+def start_web(app: Flask, settings: Settings, listener: socket.socket | None = None) -> WebServer:
+    """Start the web server of a process; it listens when this returns. `listener`: a socket that others share."""
+    where: dict[str, Any] = {"host": settings.host, "port": int(settings.port)}
     server = create_server(
         app,
-        host=settings.host,
-        port=int(settings.port),
+        **(where if listener is None else {"sockets": [listener]}),
         threads=int(settings.web_threads),
         channel_timeout=30,
         ident=None,
@@ -137,23 +138,17 @@ def start_web(services: Services) -> WebServer:
     return WebServer(app, server)
 
 
+def settle_memory() -> None:
+    """What has been loaded stays: the garbage collector need not look at it again, nor forks copy it."""
+    gc.collect()
+    gc.freeze()
+
+
 def _run(server: BaseWSGIServer | MultiSocketServer) -> None:
     try:
         server.run()
     except OSError:
         log.debug("The web server's socket was closed.")  # how waitress notices that it is to stop
-
-
-def stop_on_signals() -> threading.Event:
-    """An event that SIGINT and SIGTERM set."""
-    stop = threading.Event()
-
-    def handler(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGINT, handler)
-    signal.signal(signal.SIGTERM, handler)
-    return stop
 
 
 def nlu_ready(settings: Settings) -> bool:
@@ -177,10 +172,30 @@ def run_web(settings: Settings) -> None:
     settings = demo_settings(settings) if settings.is_demo else settings
     check_port(settings.host, int(settings.port))
     stop = stop_on_signals()
-    server = start_web(service_factory.create(settings))
-    log.info("Listening on %s:%s", settings.host, settings.port)
+    services = service_factory.create(settings)
+    app = create_app(services)
+    settle_memory()
+    processes = _web_processes(settings)
+    log.info("Listening on %s:%s with %d process(es)", settings.host, settings.port, processes)
+    if processes == 1:
+        _serve_web(app, settings, None, stop)
+        return
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.create_server((settings.host, int(settings.port)), family=family, backlog=1024) as listener:
+        supervise(processes, partial(_serve_web, app, settings, listener), stop)
+
+
+def _serve_web(app: Flask, settings: Settings, listener: socket.socket | None, stop: threading.Event) -> None:
+    server = start_web(app, settings, listener)
     stop.wait()
     server.close()
+
+
+def _web_processes(settings: Settings) -> int:
+    """How many; a demonstration's stand-ins live in the memory of one."""
+    if settings.is_demo and settings.web_processes != "1":
+        log.warning("A demonstration runs in one web process.")
+    return 1 if settings.is_demo else int(settings.web_processes)
 
 
 def run_worker(settings: Settings) -> None:
@@ -207,10 +222,11 @@ def demo_settings(settings: Settings) -> Settings:
     Raises SettingsError where real credentials are configured: a demonstration must not reach real residents.
     """
     real = [settings.wechat_appid, settings.wechat_secret, settings.twilio_account_sid, settings.twilio_auth_token]
-    real += [settings.aliyun_access_key_id, settings.tencent_secret_id]
+    real += [settings.aliyun_access_key_id, settings.tencent_secret_id, settings.wecom_robot_url]
     if any(real):
         raise SettingsError("HEATLINE_DEMO=1 refuses real credentials; unset the WeChat and SMS settings.")
     from bot.standins import DEMO_CREDENTIALS
+    from bot.standins.wecom import KEY as WECOM_KEY
 
     base = f"http://{settings.host}:{settings.port}"
     return replace(
@@ -218,5 +234,6 @@ def demo_settings(settings: Settings) -> Settings:
         public_url=base,
         wechat_api=f"{base}/standins/wechat",
         twilio_api=f"{base}/standins/twilio",
+        wecom_robot_url=f"{base}/standins/wecom/cgi-bin/webhook/send?key={WECOM_KEY}",
         **DEMO_CREDENTIALS,
     )

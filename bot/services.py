@@ -16,6 +16,7 @@ from bot.gazetteer import GazetteerSource
 from bot.rules import RuleSource
 from bot.settings import Settings
 from bot.tickets import Context
+from bot.ways import MAINLAND_FIRST
 from nlu.interpreter import Interpreter, RasaInterpreter
 
 
@@ -33,7 +34,8 @@ class Services:
 
     def context(self, session: Session) -> Context:
         """What a change of tickets needs, at this moment."""
-        return Context(session, self.rules.current(), clock.now(), self.settings.zone)
+        sms = next((name for name in MAINLAND_FIRST if name in self.channels), None)
+        return Context(session, self.rules.current(), clock.now(), self.settings.zone, sms)
 
 
 def create(settings: Settings, interpreter: Interpreter | None = None) -> Services:
@@ -43,7 +45,7 @@ def create(settings: Settings, interpreter: Interpreter | None = None) -> Servic
     return Services(
         settings=settings,
         database=database,
-        rules=RuleSource(database, settings.shown_hotline, settings.zone),
+        rules=RuleSource(database, settings.shown_hotline, settings.zone, settings.company),
         gazetteer=GazetteerSource(database),
         interpreter=interpreter or RasaInterpreter(settings.nlu_url, settings.nlu_token),
         channels=create_channels(settings, database),

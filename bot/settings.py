@@ -49,7 +49,8 @@ class Settings:
     models_dir: str = _setting("models", "folder of trained models")
     inline_turns: str = _setting("8", "turns that webhooks may answer at once; the rest is left to the worker")
     worker_threads: str = _setting("2", "threads of the worker")
-    web_threads: str = _setting("16", "threads of the web server")
+    web_threads: str = _setting("16", "threads of each web process")
+    web_processes: str = _setting("1", "processes that `heatline web` keeps on its port (PostgreSQL)")
     wechat_token: str = _setting("", "token of the WeChat account's server configuration", True)
     wechat_appid: str = _setting("", "AppID of the WeChat account")
     wechat_secret: str = _setting("", "AppSecret of the WeChat account", True)
@@ -58,6 +59,10 @@ class Settings:
     wechat_api: str = _setting("https://api.weixin.qq.com", "base address of WeChat's API")
     twilio_account_sid: str = _setting("", "Twilio account SID (AC…)")
     twilio_auth_token: str = _setting("", "Twilio auth token", True)
+    twilio_api_key_sid: str = _setting("", "SID of an API key (SK…) to send with, in place of the auth token")
+    twilio_api_key_secret: str = _setting(
+        "", "secret of that API key; webhooks are still signed with the auth token", True
+    )
     twilio_from: str = _setting("", "number or messaging service SID that messages are sent from")
     twilio_api: str = _setting("https://api.twilio.com", "base address of Twilio's API")
     twilio_allow_mainland: str = _setting(
@@ -83,6 +88,9 @@ class Settings:
     )
     tencent_allowed_ips: str = _setting(
         "", "addresses or networks that Tencent's callbacks may come from, with commas; empty: any"
+    )
+    wecom_robot_url: str = _setting(
+        "", "address of a 企业微信 group's robot, by which staff hear of alerts and jobs", True
     )
 
     @property
@@ -131,6 +139,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 def _check(settings: Settings) -> None:
     if not settings.port.isdigit():
         raise SettingsError(f"HEATLINE_PORT is {settings.port!r}; it must be a number such as 8000.")
+    if not settings.web_processes.isdigit() or not int(settings.web_processes):
+        raise SettingsError("HEATLINE_WEB_PROCESSES must be a number from 1.")
     if settings.wechat_mode not in ("plain", "compatible", "safe"):
         raise SettingsError("HEATLINE_WECHAT_MODE must be plain, compatible or safe.")
     if settings.wechat_token and settings.wechat_mode != "plain" and len(settings.wechat_aes_key) != 43:

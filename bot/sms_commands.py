@@ -1,40 +1,34 @@
-"""`heatline sms …`: what texts cost as SMS."""
+"""`heatline sms …`: what texts cost as SMS, and the wordings that mainland providers must register."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from string import Formatter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import TextIO
 
 import click
+from sqlalchemy import String, cast, select
 
+from bot import clock, crypto
+from bot.database import Database
+from bot.models import Delivery, Rule
+from bot.rules import RuleBook, RuleSource
 from bot.settings import Settings, SettingsError
-from bot.texts import known, wording
+from bot.sms_templates import IDS, BadFile, missing, names, read, typical, write
+from bot.texts import exists, known, wording
 
 Wrap = Callable[[Callable[..., None]], Callable[..., None]]
 
 ONE, EACH = 70, 67  # characters (UTF-16 units) of a single message, and of each part of a longer one
-
-# What the parameters of the catalogue typically are.
-TYPICAL = {
-    "address": "阳光花园3号楼2单元501室",
-    "answer": "",
-    "community": "阳光花园",
-    "company": "供热公司",
-    "end": "3月15日",
-    "note": "等配件，明天上午到。",
-    "number": "N20261123-0007",
-    "options": "1 阳光花园3号楼2单元501室\n2 金水路12号院5号楼1单元202室",
-    "phone": "13800001234",
-    "problem": "暖气不热",
-    "start": "11月15日",
-    "state": "已派给二七班组",
-    "team": "二七班组",
-}
-OTHER = "四个汉字"  # a parameter that is not listed
+LATELY = 100_000  # deliveries that are looked through for joined replies
+ANSWERED = (
+    "一般9月1日到11月10日交，整季一次交清，以供热单位通知为准。"  # an answer of usual length, where one is joined
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,29 +48,53 @@ def cost(key: str, text: str, signature: str = "") -> Cost:
 
 
 def costs(settings: Settings) -> list[Cost]:
-    """Every entry of the catalogue and every answer, the dearest first. Raises SettingsError without a database."""
-    from bot.database import Database
-    from bot.rules import RuleSource
+    """Every entry of the catalogue, every answer and every joined reply, the dearest first.
 
-    database = Database(settings.database_url)
-    try:
-        book = RuleSource(database, settings.shown_hotline).current()
-    except Exception as error:
-        raise SettingsError(
-            f"The catalogue cannot be read ({type(error).__name__}); run `heatline db upgrade`."
-        ) from None
-    finally:
-        database.dispose()
+    Raises SettingsError without a database.
+    """
     signature = settings.aliyun_sign_name or settings.tencent_sign_name
-    texts = {key: _typical(wording(book, key, "sms"), known(book)) for key in book.texts}
-    texts |= {f"answer {answer.id}": answer.sms or answer.text for answer in book.dialogue.answers}
-    found = [cost(key, text, signature) for key, text in texts.items() if text]
+    with _open(settings) as (database, book):
+        sent = _joins_sent(database)
+    said = {key: text for key in book.texts if (text := _typical(book, key))}
+    said |= {f"answer {answer.id}": answer.sms or answer.text for answer in book.dialogue.answers}
+    joins = sent | {tuple(keys) for keys in book.raw.get("sms_joined", {}).get("joined", ())}
+    said |= {"+".join(keys): "\n".join(_typical(book, key) or ANSWERED for key in keys) for keys in sorted(joins)}
+    found = [cost(key, text, signature) for key, text in said.items()]
     return sorted(found, key=lambda row: (-row.messages, -row.characters, row.key))
 
 
-def _typical(text: str, fixed: dict[str, str]) -> str:
-    names = {name for _, name, _, _ in Formatter().parse(text) if name}
-    return text.format_map({name: {**TYPICAL, **fixed}.get(name, OTHER) for name in names})
+@contextmanager
+def _open(settings: Settings) -> Iterator[tuple[Database, RuleBook]]:
+    """The database and the rules in it. Raises SettingsError where there is none."""
+    crypto.configure(settings.data_key)
+    database = Database(settings.database_url)
+    try:
+        try:
+            book = RuleSource(database, settings.shown_hotline, settings.zone).current()
+        except Exception as error:
+            raise SettingsError(
+                f"The catalogue cannot be read ({type(error).__name__}); run `heatline db upgrade`."
+            ) from None
+        yield database, book
+    finally:
+        database.dispose()
+
+
+def _joins_sent(database: Database) -> set[tuple[str, ...]]:
+    """The combinations of entries that residents of this database have really been sent lately."""
+    lately = select(Delivery.id).order_by(Delivery.id.desc()).limit(LATELY).scalar_subquery()
+    keys = cast(Delivery.keys, String)
+    with database.reading() as session:
+        found = session.scalars(select(keys).where(Delivery.id.in_(lately)).group_by(keys))
+        return {tuple(made) for text in found if len(made := json.loads(text)) > 1}
+
+
+def _typical(book: RuleBook, key: str) -> str:
+    """An entry as SMS with typical parameters; "" for one that says nothing of its own."""
+    if not exists(book, key):
+        return ""
+    text, fixed = wording(book, key, "sms"), known(book)
+    return text.format_map({name: fixed.get(name, typical(name)) for name in names(text)}).strip()
 
 
 def register(group: click.Group, settings: Callable[[], Settings], plain_errors: Wrap) -> None:
@@ -88,6 +106,43 @@ def register(group: click.Group, settings: Callable[[], Settings], plain_errors:
     def segments(as_json: bool) -> None:
         """Length and cost of every text as SMS, with typical parameters; the dearest first."""
         _print(costs(settings()), as_json)
+
+    @group.command()
+    @click.argument("provider", type=click.Choice(sorted(IDS)))
+    @click.option(
+        "--approved", type=click.File(encoding="utf-8"), help="the same table with the provider's ids filled in"
+    )
+    @plain_errors
+    def templates(provider: str, approved: TextIO | None) -> None:
+        """Every wording that a mainland provider must register, as CSV; or take the ids of those that it has approved."""
+        if approved is None:
+            with _open(settings()) as (_, book):
+                click.echo(write(book, provider), nl=False)
+                lacking = len(missing(book, provider))
+            click.echo(f"{lacking} wordings are not registered with {provider}.", err=True)
+        else:
+            click.echo(_take(settings(), provider, approved))
+
+
+def _take(known_settings: Settings, provider: str, approved: TextIO) -> str:
+    """Store the ids of a filled-in table as a version of the rule; returns what is said about it."""
+    with _open(known_settings) as (database, book):
+        try:
+            rule = read(book, provider, approved)
+        except BadFile as error:
+            raise SettingsError(str(error)) from None
+        now = clock.now()
+        digest = hashlib.sha256(json.dumps(rule, sort_keys=True).encode()).hexdigest()
+        row = Rule(name="sms_templates", digest=digest, body=rule, source=f"registered with {provider}")
+        row.valid_from, row.created_at, row.shipped = clock.local_day(now, known_settings.zone), now, False
+        with database.transaction() as session:
+            session.add(row)
+        left = missing(replace(book, raw={**book.raw, "sms_templates": rule}), provider)
+    if not left:
+        return f"Every wording is registered with {provider}."
+    return (
+        f"{len(left)} wordings are not registered with {provider}, the first is {left[0].key}: they will not be sent."
+    )
 
 
 def _print(rows: list[Cost], as_json: bool) -> None:

@@ -15,6 +15,8 @@ MIN_PASSWORD = 10  # characters
 MIN_DISTINCT = 5  # different characters in a password
 
 SEE, WORK, REVIEW, CALL, DELIVER, HEALTH = "see", "work", "review", "call", "deliver", "health"
+LEARN = "learn"  # train models and put them live
+PEOPLE = "people"  # members, rosters, and what other companies are reached by
 
 # The one table of who may do what. A crew sees and works the tickets of its own team only (`sees_all`).
 PERMISSIONS: dict[str, frozenset[str]] = {
@@ -22,8 +24,8 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "agent": frozenset({SEE, WORK, REVIEW, CALL, DELIVER}),
     "dispatcher": frozenset({SEE, WORK, CALL, DELIVER, HEALTH}),
     "crew": frozenset({SEE, WORK}),
-    "supervisor": frozenset({SEE, WORK, REVIEW, CALL, DELIVER, HEALTH}),
-    "administrator": frozenset({SEE, WORK, REVIEW, CALL, DELIVER, HEALTH}),
+    "supervisor": frozenset({SEE, WORK, REVIEW, CALL, DELIVER, HEALTH, LEARN, PEOPLE}),
+    "administrator": frozenset({SEE, WORK, REVIEW, CALL, DELIVER, HEALTH, LEARN, PEOPLE}),
 }
 
 _hasher = PasswordHasher()

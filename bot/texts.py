@@ -22,7 +22,13 @@ def wording(book: RuleBook, key: str, medium: str) -> str:
 
 def known(book: RuleBook) -> dict[str, str]:
     """The parameters that every wording may use without being given them."""
-    return {"hotline": book.dialogue.hotline, "callback_minutes": str(book.dialogue.callback_minutes)}
+    rules = book.dialogue
+    return {
+        "hotline": rules.hotline,
+        "company": rules.company,
+        "callback_minutes": str(rules.callback_minutes),
+        "code_minutes": str(rules.code_minutes),
+    }
 
 
 def exists(book: RuleBook, key: str) -> bool:

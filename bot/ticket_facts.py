@@ -6,6 +6,8 @@ Written only through bot/tickets.py, which keeps the history beside every change
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -14,7 +16,7 @@ from bot import crypto
 from bot.gazetteer import route
 from bot.models import Team, Ticket
 from bot.rules import RuleBook
-from handlers.dialogue.types import Address
+from handlers.dialogue.types import Address, Case
 from nlu.types import INTENTS
 
 
@@ -60,19 +62,72 @@ def put_phone(ticket: Ticket, phone: str, typed: bool) -> None:
 
 
 def rank(book: RuleBook, ticket: Ticket) -> None:
-    """Priority and urgency from what is known: 1 is an emergency, 4 can wait."""
+    """Priority, urgency and weight from what is known: 1 is an emergency, 4 can wait; heavier comes first within one.
+
+    Danger, the reading, the hours of cold and a declared need decide; how often a resident presses does not.
+    """
     rules = book.tickets
     intents = [ticket.intent, *ticket.also]
     ranks = [rules["priorities"].get(intent, 3) for intent in intents]
     if ticket.severity == "burst":
         ranks.append(rules["burst_priority"])
-    if ticket.need and ticket.fault == "cold":
-        ranks.append(rules["need_priority"])
-    cold = rules["cold_reading"]
-    if ticket.temperature is not None and ticket.temperature < cold["below"] and ticket.fault == "cold":
-        ranks.append(cold["priority"])
+    if ticket.fault == "cold":
+        ranks += _cold_ranks(rules, ticket)
     ticket.priority = min(ranks)
+    ticket.weight = _weight(rules["weights"], ticket)
     ticket.urgent = ticket.severity == "burst" or any(intent in rules["urgent_intents"] for intent in intents)
+
+
+def _cold_ranks(rules: dict[str, Any], ticket: Ticket) -> list[int]:
+    reading, long = rules["cold_reading"], rules["long_cold"]
+    hours = rules["cold_hours"][: ticket.cold_rungs or 0]
+    return [
+        *([rules["need_priority"]] if ticket.need else []),
+        *([reading["priority"]] if ticket.temperature is not None and ticket.temperature < reading["below"] else []),
+        *([long["priority"]] if hours and hours[-1] >= long["hours"] else []),
+    ]
+
+
+def _weight(weights: dict[str, Any], ticket: Ticket) -> int:
+    """How much a cold home weighs; nothing for any other fault."""
+    if ticket.fault != "cold":
+        return 0
+    short = max(0.0, weights["standard"] - ticket.temperature) if ticket.temperature is not None else 0.0
+    need = weights["need"] if ticket.need else 0
+    return int(round(short * weights["degree"]) + need + weights["cold_span"] * (ticket.cold_rungs or 0))
+
+
+def split_off(book: RuleBook, ticket: Ticket, intent: str, fault: str, number: str, now: datetime) -> Ticket:
+    """A new ticket for one problem of another, with its facts and its age; that one loses the problem."""
+    part = Ticket(
+        number=number,
+        intent=intent,
+        also=[],
+        fault=fault,
+        status="received",
+        contact_id=ticket.contact_id,
+        incomplete=ticket.incomplete,
+        home_key=ticket.home_key,
+        scope=ticket.scope,
+        severity=ticket.severity if intent == "leak" else None,
+        need=ticket.need,
+        danger=ticket.danger if intent == "danger" else None,
+        account_no=ticket.account_no,
+        split_from_id=ticket.id,
+        opened_at=ticket.opened_at,
+        status_at=now,
+        chases=0,
+        reopened=0,
+        cold_rungs=0,
+    )
+    if ticket.phone:
+        put_phone(part, ticket.phone, ticket.phone_typed)
+    ticket.also = [other for other in ticket.also if other != intent]
+    if intent == "leak":
+        ticket.severity = None
+    rank(book, part)
+    rank(book, ticket)
+    return part
 
 
 def add_facts(book: RuleBook, ticket: Ticket, into: Ticket) -> None:
@@ -87,3 +142,26 @@ def add_facts(book: RuleBook, ticket: Ticket, into: Ticket) -> None:
     said = {*into.also, *ticket.also}
     into.also = [intent for intent in INTENTS if intent in said and intent != into.intent]
     rank(book, into)
+
+
+def join_facts(book: RuleBook, ticket: Ticket, case: Case, own: bool) -> None:
+    """Put what a further report tells on the ticket. From who has no say in it only what makes it more urgent counts."""
+    ticket.severity = "burst" if case.severity == "burst" else ticket.severity
+    ticket.danger = ticket.danger or case.danger
+    ticket.need = ticket.need or case.need == "yes"
+    if own:
+        ticket.temperature = case.temperature if case.temperature is not None else ticket.temperature
+        said = {*ticket.also, *case.also}  # the case's own intent is the same fault, told in other words
+        ticket.also = [intent for intent in INTENTS if intent in said and intent != ticket.intent]
+    rank(book, ticket)
+
+
+def told_facts(case: Case) -> str | None:
+    """What a further report tells, as a line of the ticket's history; None where it tells nothing new."""
+    told = [
+        f"室温{case.temperature:g}度" if case.temperature is not None else "",
+        f"已{case.duration}" if case.duration else "",
+        "大量漏水" if case.severity == "burst" else "",
+        f"电话{case.phone}" if case.phone else "",
+    ]
+    return "，".join(part for part in told if part) or None

@@ -7,37 +7,33 @@ the caller's one transaction.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from bot import outbox
-from bot.channels import Entry
-from bot.models import Contact, Task, Team, Ticket, TicketContact, Update
-from bot.rules import RuleBook
-from bot.texts import address_line, exists, render
-from bot.ticket_facts import add_facts, address_of, home_key, put_address, put_phone, rank
+from bot import clocks, loop, standing
+from bot.change import SYSTEM as SYSTEM
+from bot.change import Actor as Actor
+from bot.change import Context as Context
+from bot.change import add_update, schedule_dispatch
+from bot.change import tell as tell_contacts
+from bot.models import Contact, Team, Ticket, TicketContact, Update
+from bot.moves import CLOSING, Step
+from bot.moves import MoveRefused as MoveRefused
+from bot.texts import address_line
+from bot.ticket_facts import (
+    add_facts,
+    address_of,
+    home_key,
+    join_facts,
+    put_address,
+    put_phone,
+    rank,
+    split_off,
+    told_facts,
+)
 from bot.upsert import count_up, insert_ignoring
 from handlers.dialogue.types import Address, Case, EditTicket
-from nlu.types import INTENTS
-
-
-class MoveRefused(Exception):
-    """The table of moves does not allow this one; the message says from where to where."""
-
-
-@dataclass(frozen=True)
-class Actor:
-    """Who changes a ticket: a resident's contact, a member of staff, or the system itself."""
-
-    kind: str  # resident | staff | system
-    contact_id: int | None = None
-    staff_id: int | None = None
-
-
-SYSTEM = Actor("system")
 
 
 @dataclass(frozen=True)
@@ -46,16 +42,6 @@ class Opened:
 
     ticket: Ticket
     joined: str | None = None
-
-
-@dataclass(frozen=True)
-class Context:
-    """What every change needs: the session, the rules, the moment and the zone in which days are counted."""
-
-    session: Session
-    book: RuleBook
-    now: datetime
-    zone: ZoneInfo
 
 
 def open_ticket(context: Context, contact: Contact, case: Case, *, incomplete: bool, phone: str | None) -> Opened:
@@ -77,7 +63,11 @@ def open_ticket(context: Context, contact: Contact, case: Case, *, incomplete: b
     context.session.add(ticket)
     context.session.flush()
     context.session.add(TicketContact(ticket_id=ticket.id, contact_id=contact.id, joined_at=context.now))
-    _add_update(context, ticket, Actor("resident", contact.id), "opened", to_status=ticket.status)
+    standing.bind(context.session, contact, case.address, context.now, opened=True)
+    rooms = f"房间：{'、'.join(case.rooms)}" if case.rooms else None
+    add_update(context, ticket, Actor("resident", contact.id), "opened", to_status=ticket.status, note=rooms)
+    clocks.start(context, ticket)
+    loop.watch(context, ticket)
     schedule_dispatch(context, ticket)
     return Opened(ticket)
 
@@ -89,16 +79,14 @@ def _open_ticket_at(session: Session, key: str, fault: str) -> Ticket | None:
 
 
 def _join(context: Context, ticket: Ticket, contact: Contact, case: Case) -> Opened:
-    own = is_party(context.session, ticket, contact.id)
-    if not own:
-        context.session.add(TicketContact(ticket_id=ticket.id, contact_id=contact.id, joined_at=context.now))
-    if case.temperature is not None:
-        ticket.temperature = case.temperature
-    ticket.need = ticket.need or case.need == "yes"
-    said = {*ticket.also, *case.also}  # the case's own intent is the same fault, told in other words
-    ticket.also = [intent for intent in INTENTS if intent in said and intent != ticket.intent]
-    rank(context.book, ticket)
-    _add_update(context, ticket, Actor("resident", contact.id), "joined")
+    row = {"ticket_id": ticket.id, "contact_id": contact.id, "joined_at": context.now}
+    insert_ignoring(context.session, TicketContact, [row], ["ticket_id", "contact_id"])
+    standing.bind(context.session, contact, case.address, context.now)
+    own = standing.has_say(context.session, ticket, contact.id, context.proofs_since)
+    join_facts(context.book, ticket, case, own)
+    add_update(context, ticket, Actor("resident", contact.id), "joined", note=told_facts(case))
+    clocks.transfer(context, ticket)
+    _heard(context, ticket)
     return Opened(ticket, "own" if own else "other")
 
 
@@ -158,6 +146,7 @@ def edit(context: Context, ticket: Ticket, change: EditTicket, actor: Actor) -> 
     Returns the ticket that now stands for the case.
     """
     before = address_line(ticket.community, ticket.building, ticket.unit, ticket.room)
+    was = (ticket.severity, ticket.district)
     if change.severity is not None:
         ticket.severity = change.severity
     if change.scope is not None:
@@ -167,6 +156,7 @@ def edit(context: Context, ticket: Ticket, change: EditTicket, actor: Actor) -> 
     if change.account_no is not None:
         ticket.account_no = change.account_no
     ticket.need = ticket.need or change.need == "yes"
+    ticket.neighbours = change.neighbours or ticket.neighbours
     if change.phone is not None:
         put_phone(ticket, change.phone, typed=True)
     rank(context.book, ticket)
@@ -174,7 +164,12 @@ def edit(context: Context, ticket: Ticket, change: EditTicket, actor: Actor) -> 
     if change.address is not None or change.scope is not None:
         stands = _readdress(context, ticket, change.address or address_of(ticket), actor)
     after = address_line(ticket.community, ticket.building, ticket.unit, ticket.room)
-    _add_update(context, ticket, actor, "edited", note=f"地址：{before} → {after}" if before != after else None)
+    add_update(context, ticket, actor, "edited", note=f"地址：{before} → {after}" if before != after else None)
+    loop.watch(context, stands)
+    if stands is ticket and was != (ticket.severity, ticket.district):
+        clocks.transfer(context, ticket)
+    if actor.kind == "resident":
+        _heard(context, stands)
     return stands
 
 
@@ -195,18 +190,53 @@ def _readdress(context: Context, ticket: Ticket, address: Address, actor: Actor)
 
 
 def merge(context: Context, ticket: Ticket, into: Ticket, actor: Actor) -> None:
-    """Make `ticket` part of `into`: everyone who hears of the one hears of the other from now on."""
+    """Make `ticket` part of `into`: everyone who hears of the one hears of the other from now on.
+
+    Raises MoveRefused where `into` has ended: nobody would work what is merged into it.
+    """
+    if into.closed_at is not None:
+        raise MoveRefused(f"{into.number} 已经结束，不能并入；请先重新打开它。")
     for party in context.session.scalars(select(TicketContact).where(TicketContact.ticket_id == ticket.id)):
         row = {"ticket_id": into.id, "contact_id": party.contact_id, "joined_at": context.now}
         insert_ignoring(context.session, TicketContact, [row], ["ticket_id", "contact_id"])
     add_facts(context.book, ticket, into)
     ticket.merged_into_id = into.id
     ticket.home_key = None
-    move(context, ticket, "merged", actor, note=f"并入 {into.number}", tell=False)
+    clocks.inherit(context, ticket, into)
+    move(context, ticket, "merged", actor, note=f"并入 {into.number}", into=into.number)
 
 
-def retype(context: Context, ticket: Ticket, intent: str, actor: Actor) -> Ticket:
+def split(context: Context, ticket: Ticket, intent: str, actor: Actor) -> Ticket:
+    """Make a ticket of its own for one of the problems that this one is about besides its first; returns it.
+
+    It has waited as long as this one. Raises MoveRefused where the ticket is not about it, or the home has an open
+    ticket of that fault.
+    """
+    step = context.book.table.step(ticket.status, "split", actor.kind)
+    fault = context.book.fault(intent)
+    if intent not in ticket.also or _open_ticket_at(context.session, ticket.home_key or "", fault) is not None:
+        raise MoveRefused(f"{ticket.number} 不能拆出“{context.book.intent_name(intent)}”；这家可能已有一张这样的单子。")
+    part = split_off(context.book, ticket, intent, fault, next_number(context), context.now)
+    context.session.add(part)
+    context.session.flush()
+    put_address(context.session, context.book, part, address_of(ticket))
+    for party in context.session.scalars(select(TicketContact).where(TicketContact.ticket_id == ticket.id)):
+        context.session.add(TicketContact(ticket_id=part.id, contact_id=party.contact_id, joined_at=party.joined_at))
+    add_update(context, part, actor, "opened", to_status=part.status, note=f"从 {ticket.number} 拆出")
+    update = add_update(context, ticket, actor, "edited", note=f"拆出 {part.number}", step=step.key)
+    problem = context.book.intent_name(intent)
+    update.told = tell_contacts(context, ticket, update, step.said, actor, None, part=part.number, problem=problem)
+    clocks.transfer(context, ticket)
+    clocks.transfer(context, part)
+    loop.watch(context, part)
+    schedule_dispatch(context, part)
+    return part
+
+
+def retype(context: Context, ticket: Ticket, intent: str, actor: Actor, *, tell: bool = True) -> Ticket:
     """Correct what a ticket is about; its fault, rank and, to or from the office, its team follow.
+
+    Its contacts are told in one sentence; `tell=False` where the caller tells them itself.
 
     Where that makes it the same fault at the same home as another open ticket, it is merged into that one. Returns
     the ticket that now stands for the case. Raises ValueError for an intent that is no reason for a ticket.
@@ -225,9 +255,13 @@ def retype(context: Context, ticket: Ticket, intent: str, actor: Actor) -> Ticke
     twin = None if ticket.closed_at or ticket.home_key is None else _other_open(context.session, ticket)
     if twin is not None:
         merge(context, ticket, twin, actor)
-    _add_update(context, ticket, actor, "edited", note=note)
+    update = add_update(context, ticket, actor, "edited", note=note)
     if twin is not None:
         return twin
+    clocks.transfer(context, ticket)
+    loop.watch(context, ticket)
+    if tell and ticket.closed_at is None:
+        update.told = tell_contacts(context, ticket, update, "status.retyped", actor)
     if "account" in (fault_before, ticket.fault) and fault_before != ticket.fault:
         put_address(context.session, context.book, ticket, address_of(ticket))
         _hand_over(context, ticket)
@@ -240,7 +274,7 @@ def assign(context: Context, ticket: Ticket, team: Team, actor: Actor) -> None:
         return
     before = ticket.team.name if ticket.team else "未分派"
     ticket.team = team
-    _add_update(context, ticket, actor, "edited", note=f"班组：{before} → {team.name}")
+    add_update(context, ticket, actor, "edited", note=f"班组：{before} → {team.name}")
     _hand_over(context, ticket)
 
 
@@ -252,15 +286,33 @@ def _hand_over(context: Context, ticket: Ticket) -> None:
 
 
 def add_note(context: Context, ticket: Ticket, note: str, actor: Actor, kind: str = "note") -> None:
-    """Keep a line on a ticket without moving it."""
-    _add_update(context, ticket, actor, kind, note=note)
+    """Keep a line on a ticket without moving it; `called` is a person who has spoken with the resident."""
+    add_update(context, ticket, actor, kind, note=note)
+    if actor.kind == "resident":
+        _heard(context, ticket)
+    elif kind == "called":
+        clocks.stop(context, ticket, clocks.ANSWERED)
 
 
 def chase(context: Context, ticket: Ticket, actor: Actor) -> int:
     """The resident presses. Returns how often they have now pressed."""
     ticket.chases += 1
-    _add_update(context, ticket, actor, "chased")
+    add_update(context, ticket, actor, "chased")
+    _heard(context, ticket)
     return ticket.chases
+
+
+def rate(context: Context, ticket: Ticket, satisfaction: int, actor: Actor) -> None:
+    """How content the resident is, 1 to 5; the ticket stays as it is."""
+    ticket.satisfaction = satisfaction
+    add_update(context, ticket, actor, "rated", note=f"满意度：{satisfaction}")
+
+
+def _heard(context: Context, ticket: Ticket) -> None:
+    """The resident has said something for people to read: a wait for them is over, and they want an answer."""
+    if ticket.waits_for == "resident":
+        move(context, ticket, "resume", SYSTEM, note="住户有回音")
+    clocks.heard(context, ticket)
 
 
 def move(
@@ -272,29 +324,52 @@ def move(
     note: str | None = None,
     tell: bool = True,
     resolution: str | None = None,
+    **params: str,
 ) -> Update:
     """Move a ticket along the table of moves; tells its contacts where the table says so.
 
-    `note` is shown to residents when the actor is staff. The contact who caused the move is not notified: they are
-    being answered. Raises MoveRefused and changes nothing where the table has no such move.
+    `to` is a step of the table, or a status: then the first step that leads there. `note` is shown to residents when
+    the actor is staff; `params` are further words of the step's text. The contact who caused the move is not notified:
+    they are being answered. Raises MoveRefused and changes nothing where the table has no such move.
     """
-    if to not in context.book.moves.get(ticket.status, frozenset()):
-        names = context.book.status_names
-        raise MoveRefused(f"{names.get(ticket.status, ticket.status)} 不能改为 {names.get(to, to)}")
-    before, ticket.status, ticket.status_at = ticket.status, to, context.now
-    if to in ("closed", "cancelled", "merged"):
+    step = context.book.table.step(ticket.status, to, actor.kind)
+    before, waited = ticket.status, ticket.waits_for
+    ticket.status, ticket.status_at, ticket.waits_for = step.to or before, context.now, step.waits_for
+    if ticket.status in CLOSING:
         ticket.closed_at, ticket.resolution = context.now, resolution or ticket.resolution
-    if to == "reopened":
+        ticket.need = False  # kept only as long as it may hurry somebody
+    if ticket.status == "reopened":
         _reopen_fields(context, ticket)
-    update = _add_update(context, ticket, actor, "moved", before, to, note)
-    if tell and to in context.book.told_statuses:
-        update.told = _tell_contacts(context, ticket, update, actor, note)
+    update = add_update(context, ticket, actor, "moved", before, ticket.status, note, step.key)
+    if tell and step.tell:
+        update.told = tell_contacts(context, ticket, update, step.said, actor, note, **params)
+    _set_clocks(context, ticket, step, waited)
+    if update.told and actor.kind == "staff":
+        clocks.stop(context, ticket, ("answer",))  # they have been answered, whatever else has changed
+    loop.follow(context, ticket, update)
     return update
+
+
+def _set_clocks(context: Context, ticket: Ticket, step: Step, waited: str | None) -> None:
+    """What a move does to the clocks: stop, rest, go on, end, or begin again."""
+    if step.to in ("cancelled", "merged"):
+        clocks.halt(context, ticket)
+    elif step.to == "reopened":
+        clocks.halt(context, ticket)
+        clocks.go_on(context, ticket)
+        clocks.start(context, ticket)
+    else:
+        clocks.stop(context, ticket, clocks.ALL if step.to == "closed" else step.stops)
+    if step.waits_for:
+        clocks.wait(context, ticket, step.waits_for)
+    elif waited:
+        clocks.go_on(context, ticket)
 
 
 def _reopen_fields(context: Context, ticket: Ticket) -> None:
     ticket.closed_at = ticket.resolution = None
     ticket.reopened += 1
+    ticket.cold_rungs, ticket.satisfaction = 0, None  # asked again after the next repair
     if ticket.home_key and (twin := _other_open(context.session, ticket)):
         ticket.home_key = None  # another report of this fault is open meanwhile; the desk sees both
         ticket.also = sorted({*ticket.also} - {twin.intent})
@@ -304,79 +379,6 @@ def _reopen_fields(context: Context, ticket: Ticket) -> None:
 def _other_open(session: Session, ticket: Ticket) -> Ticket | None:
     other = _open_ticket_at(session, ticket.home_key or "", ticket.fault)
     return other if other is not None and other.id != ticket.id else None
-
-
-def _tell_contacts(context: Context, ticket: Ticket, update: Update, actor: Actor, note: str | None) -> str | None:
-    key = f"status.{update.to_status}"
-    if not exists(context.book, key):
-        return None
-    told = None
-    parties = select(Contact).join(TicketContact, TicketContact.contact_id == Contact.id)
-    for contact in context.session.scalars(parties.where(TicketContact.ticket_id == ticket.id)):
-        if contact.id == actor.contact_id:
-            continue
-        entry = Entry(key, _told_params(context, ticket, note, actor))
-        told = render(context.book, key, contact.medium, entry.params)
-        outbox.queue(
-            context.session,
-            contact,
-            told,
-            occasion=f"ticket:{ticket.id}:update:{update.id}",
-            kind="notice",
-            now=context.now,
-            ticket=ticket,
-            entries=[entry],
-        )
-    return told
-
-
-def _told_params(context: Context, ticket: Ticket, note: str | None, actor: Actor) -> dict[str, str]:
-    said = f"{note.strip()}" if note and actor.kind == "staff" else ""
-    if said and said[-1] not in "。！？!?.":
-        said += "。"
-    return {
-        "number": ticket.number,
-        "problem": context.book.intent_name(ticket.intent),
-        "note": said,
-        "team": ticket.team.name if ticket.team else "维修人员",
-    }
-
-
-def _add_update(
-    context: Context,
-    ticket: Ticket,
-    actor: Actor,
-    kind: str,
-    from_status: str | None = None,
-    to_status: str | None = None,
-    note: str | None = None,
-) -> Update:
-    update = Update(
-        ticket_id=ticket.id,
-        at=context.now,
-        actor=actor.kind,
-        staff_id=actor.staff_id,
-        kind=kind,
-        from_status=from_status,
-        to_status=to_status,
-        note=note,
-    )
-    context.session.add(update)
-    context.session.flush()
-    return update
-
-
-def schedule_dispatch(context: Context, ticket: Ticket) -> None:
-    """Have the worker give the ticket to its team at once; a ticket that waits already is left alone."""
-    context.session.flush()
-    ref = f"{ticket.id}:{ticket.reopened}:{ticket.team_id or 0}"
-    lane = 0 if ticket.urgent else 1
-    insert_ignoring(
-        context.session,
-        Task,
-        [{"kind": "dispatch", "ref": ref, "lane": lane, "due_at": context.now, "attempts": 0}],
-        ["kind", "ref"],
-    )
 
 
 def dispatch(context: Context, ticket: Ticket) -> None:

@@ -16,8 +16,10 @@ from bot import clock
 from bot.inbox import Pending
 from bot.models import Contact, ContactHome, Ticket, TicketContact, Update
 from bot.models import Conversation as ConversationRow
+from bot.proofs import judge
+from bot.standing import has_say, proofs_since, standings
 from bot.ticket_facts import address_of
-from bot.tickets import Context
+from bot.tickets import Context, is_party
 from bot.upsert import put
 from handlers.dialogue.types import Address, Case, Conversation, Option, TicketView, Turn
 from nlu.places import Gazetteer
@@ -115,20 +117,26 @@ def build_turn(
     """Everything a handler may know about these messages (one, or a burst) of one contact."""
     session, received = context.session, messages[-1].received_at
     phone = contact.address if contact.medium == "sms" else contact.resident.phone
+    tickets, joined = _tickets(context, contact.id)
+    conversation = current_conversation(session, contact.id)
+    proof = judge(context, contact.id, understanding.text) if conversation.waiting_for == "proof" else None
     return Turn(
         understanding=understanding,
         channel=contact.medium,
         received_at=received,
         today=clock.local_day(received, context.zone),
-        conversation=current_conversation(session, contact.id),
+        conversation=conversation,
         places=places,
         rules=context.book.dialogue,
-        homes=_homes(session, contact.id),
-        tickets=_tickets(context, contact.id),
-        mentioned=_mentioned(session, contact.id, understanding.text),
+        homes=_homes(session, contact.id) or _scanned(contact),
+        tickets=tickets,
+        joined=joined,
+        mentioned=_mentioned(context, contact.id, understanding.text),
         danger=next((message.danger for message in messages if message.danger), None),
         phone=phone,
         first_contact=contact.created_at >= messages[0].received_at,
+        noticed=contact.noticed_at is not None,
+        proof=proof.result if proof is not None else None,
     )
 
 
@@ -140,38 +148,56 @@ def _homes(session: Session, contact_id: int) -> tuple[Address, ...]:
     )
 
 
-def _tickets(context: Context, contact_id: int) -> tuple[TicketView, ...]:
+def _scanned(contact: Contact) -> tuple[Address, ...]:
+    """The building whose QR code they scanned, where no home is known yet."""
+    return (Address(**json.loads(contact.place)),) if contact.place else ()
+
+
+def _tickets(context: Context, contact_id: int) -> tuple[tuple[TicketView, ...], tuple[TicketView, ...]]:
+    """The tickets that this contact may speak of, and the open ones they may only know to be there."""
     since = context.now - timedelta(days=context.book.dialogue.reopen_days)
     rows = context.session.scalars(_TICKETS, {"contact_id": contact_id, "since": since}).all()
-    return tuple(_view(context.session, ticket, mine=True) for ticket in rows)
+    proofs = proofs_since(context.book.dialogue.proof_days, context.now)
+    found = standings(context.session, contact_id, [row.id for row in rows], proofs)
+    own = [row for row in rows if found[row.id].has_say]
+    others = [row for row in rows if not found[row.id].has_say and row.closed_at is None]
+    return (
+        tuple(_view(context.session, ticket, mine=True) for ticket in own),
+        tuple(_view(context.session, ticket, mine=False) for ticket in others),
+    )
 
 
-def _mentioned(session: Session, contact_id: int, text: str) -> tuple[TicketView, ...]:
+def _mentioned(context: Context, contact_id: int, text: str) -> tuple[TicketView, ...]:
     numbers = [f"N{day}-{serial}" for day, serial in _NUMBER.findall(text)]
     if not numbers:
         return ()
+    session, proofs = context.session, proofs_since(context.book.dialogue.proof_days, context.now)
     rows = session.scalars(select(Ticket).where(Ticket.number.in_(numbers))).all()
     return tuple(
-        _view(session, ticket, mine=session.get(TicketContact, (ticket.id, contact_id)) is not None) for ticket in rows
+        _view(
+            session, ticket, mine=is_party(session, ticket, contact_id) and has_say(session, ticket, contact_id, proofs)
+        )
+        for ticket in rows
     )
 
 
 def _view(session: Session, ticket: Ticket, mine: bool) -> TicketView:
-    """A ticket as the dialogue may speak of it; to somebody else it is its number and its state."""
+    """A ticket as the dialogue may speak of it; to who has no say in it, it is its number, its fault and its state."""
     return TicketView(
         number=ticket.number,
-        intents=(ticket.intent, *ticket.also),
+        intents=(ticket.intent, *ticket.also) if mine else (ticket.intent,),
         status=ticket.status,
         address=address_of(ticket) if mine else Address(),
         opened_at=ticket.opened_at,
         status_at=ticket.status_at,
         closed_at=ticket.closed_at,
         urgent=ticket.severity == "burst" or ticket.intent == "danger",
-        responsible=ticket.team.name if ticket.team else None,
+        responsible=ticket.team.name if mine and ticket.team else None,
         note=_last_note(session, ticket.id) if mine and ticket.status in _NOTED else None,
         chases=ticket.chases,
         reopened=ticket.reopened,
-        has_phone=ticket.phone is not None,
+        has_phone=mine and ticket.phone is not None,
+        scope=ticket.scope,
         mine=mine,
     )
 

@@ -13,6 +13,7 @@ from bot import clock, conversation, inbox, outbox
 from bot.channels import BadRequest, Channel, Inbound, Report
 from bot.conversation import Answer
 from bot.inbox import Received
+from bot.intake import Intake
 from bot.passive import PassiveMarker
 from bot.services import Services
 from bot.trace import trace
@@ -27,6 +28,11 @@ TWIN_POLL = 0.05
 def _services() -> Services:
     services: Services = current_app.extensions["heatline"]
     return services
+
+
+def _intake() -> Intake:
+    intake: Intake = current_app.extensions["heatline_intake"]
+    return intake
 
 
 @blueprint.get("/wechat")
@@ -99,18 +105,18 @@ def _keep(services: Services, channel: Channel, arrived: list[Inbound | Report])
     _take_reports(services, [item for item in arrived if isinstance(item, Report)])
     if len(messages) == 1 and channel.reply_deadline > 0:
         return _answer(services, channel, request, messages[0])
-    for message in messages:
-        inbox.receive(services.database, message, claim=False)
+    _intake().receive_all(messages)
     return channel.acknowledge(request)
 
 
 def _take_reports(services: Services, reports: list[Report]) -> None:
     if not reports:
         return
+    book = services.rules.current()
     with services.database.transaction() as session:
         # In one order for everybody: two batches at once must not wait for one another's rows.
         for report in sorted(reports, key=lambda report: report.provider_ref):
-            outbox.take_report(session, report)
+            outbox.take_report(session, report, services.channels, book)
 
 
 def _answer(services: Services, channel: Channel, request: Request, inbound: Inbound) -> Response:
@@ -118,7 +124,7 @@ def _answer(services: Services, channel: Channel, request: Request, inbound: Inb
     deadline = clock.now() + timedelta(seconds=channel.reply_deadline)
     slot = services.inline_slots.acquire(blocking=False)
     try:
-        received = inbox.receive(services.database, inbound, claim=slot)
+        received = _intake().receive(inbound, claim=slot)
         answer = _answer_to(services, received, deadline)
     finally:
         if slot:

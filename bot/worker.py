@@ -10,7 +10,24 @@ from datetime import timedelta
 
 from sqlalchemy import select, update
 
-from bot import clock, conversation, inbox, lapses, outbox, tickets
+from bot import (
+    alerts,
+    clock,
+    conversation,
+    dispatch,
+    escalations,
+    inbox,
+    lapses,
+    loop,
+    media,
+    night,
+    outbox,
+    overdue,
+    reviews,
+    tickets,
+    unlink,
+    ways,
+)
 from bot.models import Task, Ticket
 from bot.services import Services
 from bot.trace import trace
@@ -38,19 +55,31 @@ def run_messages(services: Services) -> int:
 def run_deliveries(services: Services) -> int:
     """Send the deliveries that are due; returns how many were tried."""
     outbox.recover_expired(services.database)
-    claimed = outbox.claim(services.database, limit=10)
+    book = services.rules.current()
+    ways.probe(services.database)
+    claimed = outbox.claim(services.database, limit=10, night=night.read(book))
     for delivery in claimed:
-        outbox.send(services.database, services.channels, delivery)
+        outbox.send(services.database, services.channels, delivery, book)
     return len(claimed)
+
+
+def run_media(services: Services) -> int:
+    """Fetch the photos and voice messages that are due; returns how many were tried."""
+    return media.run(services.database, services.channels)
+
+
+def run_alerts(services: Services) -> int:
+    """Tell people of dangers; apart from everything else, so that nothing can hold it up. Returns how many steps."""
+    return alerts.run(services)
 
 
 def run_tasks(services: Services) -> int:
     """Do the tasks that are due; returns how many."""
-    done = lapses.run(services)
+    done = lapses.run(services) + escalations.run(services)
     for task_id, token in _claim_tasks(services):
         _run_task(services, task_id, token)
         done += 1
-    return done
+    return done + dispatch.run(services) + overdue.run(services)
 
 
 def _claim_tasks(services: Services, limit: int = 20) -> list[tuple[int, str]]:
@@ -106,12 +135,46 @@ def _dispatch(services: Services, task: Task, context: tickets.Context) -> None:
         tickets.dispatch(context, ticket)
 
 
-TASKS: dict[str, Callable[[Services, Task, tickets.Context], None]] = {"dispatch": _dispatch}
+def _offer(services: Services, task: Task, context: tickets.Context) -> None:
+    ticket = context.session.get(Ticket, int(task.ref.split(":")[0]), with_for_update=True)
+    if ticket is not None:
+        dispatch.offer(context, ticket)
+
+
+def _unlink(services: Services, task: Task, context: tickets.Context) -> None:
+    unlink.settle(context.session, int(task.ref.split(":")[0]), context.now)
+
+
+def _cold(services: Services, task: Task, context: tickets.Context) -> None:
+    loop.still_cold(context, task.ref)
+
+
+def _silence(services: Services, task: Task, context: tickets.Context) -> None:
+    step = loop.still_silent(context, task.ref)
+    ticket = context.session.get(Ticket, int(task.ref.split(":")[0])) if step else None
+    if ticket is not None and step is not None:
+        resolution = "unconfirmed" if step == "unconfirmed" else None
+        tickets.move(context, ticket, step, tickets.SYSTEM, resolution=resolution)
+
+
+TASKS: dict[str, Callable[[Services, Task, tickets.Context], None]] = {
+    "dispatch": _dispatch,
+    "offer": _offer,
+    "unlink": _unlink,
+    "cold": _cold,
+    "silence": _silence,
+}
 
 
 def drain(services: Services) -> None:
     """Run every queue until nothing is due (replay, tests)."""
-    while run_messages(services) + run_tasks(services) + run_deliveries(services):
+    while (
+        run_messages(services)
+        + run_alerts(services)
+        + run_tasks(services)
+        + run_deliveries(services)
+        + run_media(services)
+    ):
         pass
 
 
@@ -121,7 +184,7 @@ class Worker:
     def __init__(self, services: Services, threads: int = 2) -> None:
         self._services = services
         self._stop = threading.Event()
-        jobs = [run_messages] * max(1, threads) + [run_deliveries, run_tasks]
+        jobs = [run_messages] * max(1, threads) + [run_deliveries, run_tasks, run_media, run_alerts, reviews.run]
         self._threads = [
             threading.Thread(target=self._loop, args=(job,), name=f"worker-{job.__name__}-{n}", daemon=True)
             for n, job in enumerate(jobs)

@@ -12,5 +12,5 @@ def handle(turn: Turn) -> Outcome:
     conversation = turn.conversation
     if conversation.waiting_for in ("community", "building", "unit", "room") and conversation.case is not None:
         return pending.proceed(turn, conversation.case)
-    key = "affirm.after_ticket" if conversation.ticket or turn.tickets else "affirm.nothing"
+    key = "affirm.after_ticket" if conversation.ticket or turn.tickets or turn.joined else "affirm.nothing"
     return Outcome((Reply(key),), settled(conversation))

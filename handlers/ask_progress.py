@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from handlers import urge
+from handlers.dialogue import joined
 from handlers.dialogue.answers import pending_question
 from handlers.dialogue.choose import meant, open_tickets, settled
+from handlers.dialogue.collect import ask_again
+from handlers.dialogue.report import report
 from handlers.dialogue.types import Outcome, Reply, TicketView, Turn
-from handlers.dialogue.wording import problem, state
+from handlers.dialogue.wording import comes_next, problem, state
 
 SHOWN = 3
 
@@ -20,12 +24,24 @@ def handle(turn: Turn) -> Outcome:
     if not asked and tickets:
         one = meant(turn, tickets)
         asked = [one] if one and len(tickets) > 1 else list(tickets[:SHOWN])
+    if not asked and turn.joined:
+        return joined.progress(turn)
     if not asked:
-        return Outcome((Reply("ask_progress.none"),), settled(turn.conversation))
+        return _nothing_reported(turn)
     lines = [_line(ticket) for ticket in asked]
     if len(asked) > 1:
         lines = [_short(ticket) for ticket in asked]
     return _tell(turn, lines, asked[0].number)
+
+
+def _nothing_reported(turn: Turn) -> Outcome:
+    """No ticket: what is being told is told to its end; 怎么还没来暖 is a report; else how to report."""
+    case = turn.conversation.case
+    if case is not None and case.intent and turn.conversation.waiting_for:
+        return Outcome((Reply("urge.finish_first"), ask_again(turn)), turn.conversation)
+    if urge.nothing_came(turn.text):
+        return report(turn, "no_heat")
+    return Outcome((Reply("ask_progress.none"),), settled(turn.conversation))
 
 
 def _tell(turn: Turn, lines: list[Reply], number: str | None) -> Outcome:
@@ -46,4 +62,4 @@ def _line(ticket: TicketView) -> Reply:
         return Reply("ask_progress.state_only", params)
     if ticket.note and ticket.status in ("waiting", "done"):
         return Reply("ask_progress.line_noted", {**params, "note": ticket.note})
-    return Reply("ask_progress.line", params)
+    return Reply("ask_progress.line", {**params, "next": comes_next(ticket)})

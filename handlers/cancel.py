@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from handlers.dialogue import joined
 from handlers.dialogue.choose import ask_which, meant, open_tickets, settled
 from handlers.dialogue.types import AddNote, AskForPerson, CancelTicket, Outcome, Reply, Turn
 
@@ -12,6 +13,8 @@ def handle(turn: Turn) -> Outcome:
     tickets = open_tickets(turn)
     if telling and turn.conversation.waiting_for:
         return Outcome((Reply("collect.dropped"),), settled(turn.conversation, case=None, asked=()))
+    if not tickets and (others := joined.spoken_of(turn)) is not None:
+        return joined.not_theirs(turn, others)
     if not tickets:
         return Outcome((Reply("cancel.none"),), settled(turn.conversation))
     ticket = meant(turn, tickets)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
+from handlers.dialogue import joined
 from handlers.dialogue.choose import ask_which, meant, open_tickets, settled
 from handlers.dialogue.types import Outcome, Reply, ResolveTicket, TicketView, Turn
 
@@ -14,6 +16,8 @@ _ALL = re.compile(r"都|全|两(?:个|件|样)")
 def handle(turn: Turn) -> Outcome:
     """Close the ticket that is meant; a leak or a danger is confirmed by a person."""
     tickets = open_tickets(turn)
+    if not tickets and (others := joined.spoken_of(turn)) is not None:
+        return joined.told(turn, others)
     if not tickets:
         telling = turn.conversation.case is not None and turn.conversation.ticket is None
         key = "confirm_resolved.dropped" if telling else "confirm_resolved.none"
@@ -43,4 +47,8 @@ def _resolve_all(turn: Turn, tickets: tuple[TicketView, ...]) -> Outcome:
 def _resolve(turn: Turn, ticket: TicketView) -> Outcome:
     key = "confirm_resolved.person" if ticket.intent in _MADE_SURE_OF else "confirm_resolved.closed"
     conversation = settled(turn.conversation, case=None, ticket=ticket.number, asked=())
-    return Outcome((Reply(key, {"number": ticket.number}),), conversation, (ResolveTicket(ticket.number),))
+    replies: tuple[Reply, ...] = (Reply(key, {"number": ticket.number}),)
+    if key == "confirm_resolved.closed" and ticket.status == "done":
+        # A repair of ours: how it was done is asked once, and silence is fine.
+        replies, conversation = (*replies, Reply("ask.rating")), replace(conversation, waiting_for="rating")
+    return Outcome(replies, conversation, (ResolveTicket(ticket.number),))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from handlers.dialogue import joined
 from handlers.dialogue.choose import ask_which, meant, open_tickets, settled
 from handlers.dialogue.collect import COLD
 from handlers.dialogue.facts import address_in, value_in
@@ -26,6 +27,8 @@ REOPENED_BY = frozenset({"done", "confirming", "closed"})
 def handle(turn: Turn) -> Outcome:
     """Reopen the ticket whose repair did not help; press one that is still in work; else it is the fault itself."""
     candidates = tuple(t for t in turn.tickets if t.mine and t.status != "cancelled" and _fits(turn, t))
+    if not candidates and (others := joined.spoken_of(turn)) is not None and not _elsewhere(turn):
+        return joined.pressed(turn, others)
     if not candidates:
         return report(turn, _fault(turn))
     repaired = tuple(t for t in candidates if t.status in REOPENED_BY)
@@ -47,6 +50,11 @@ def _fits(turn: Turn, ticket: TicketView) -> bool:
         said.building and ticket.address.building and said.building != ticket.address.building
     )
     return (not families or own in families) and not elsewhere
+
+
+def _elsewhere(turn: Turn) -> bool:
+    said = address_in(turn.understanding.entities, turn.places)
+    return bool(said.community or said.building or said.room)
 
 
 def _fault(turn: Turn) -> str:

@@ -11,12 +11,6 @@ from handlers.dialogue.types import FileReview, Outcome, Reply, Turn
 
 # Whose matter it is, by the words of the message: the first that matches.
 _ELSEWHERE = (
-    (
-        "numbers",
-        re.compile(
-            r"(?:火警|急救|报警|救护车|消防)[^,，。]{0,4}(?:电话|号|多少)|(?:119|120|110)[^,，。]{0,4}(?:吗|多少|是)"
-        ),
-    ),
     ("gas", re.compile(r"燃气|天然气|煤气|壁挂炉|灶")),
     ("water", re.compile(r"自来水|停水|水龙头|水费|水表|下水|马桶|厕所|洗手间|卫生间|热水器|洗衣机")),
     ("power", re.compile(r"停电|电费|跳闸|没电|电表|断电")),

@@ -18,6 +18,7 @@ from handlers.dialogue.facts import (
     with_community,
 )
 from handlers.dialogue.types import (
+    AddNote,
     Address,
     BindHome,
     Case,
@@ -30,7 +31,7 @@ from handlers.dialogue.types import (
     TicketView,
     Turn,
 )
-from handlers.dialogue.wording import MEANINGS, address_line
+from handlers.dialogue.wording import MEANINGS, address_line, place_line
 
 STANDARD = 18.0  # ℃: Henan's rule for bedrooms and living rooms (河南省集中供热管理试行办法, art. 26)
 SHORTEST_ROOM = 3  # digits: 7 alone may be a building, a unit or a choice
@@ -67,10 +68,20 @@ def _edit(turn: Turn, ticket: TicketView) -> Outcome:
     said = case_from(turn, ticket.intent, ())
     if not said.address and (number := plain_answer(turn.text, "room")) and len(number) >= SHORTEST_ROOM:
         said = replace(said, address=Address(room=number))  # 是705, after 哪里不对
+    if _own_room_of_many(ticket, said.address):
+        words = Reply(
+            "report.stays_wide", {"address": place_line(Case("", address=ticket.address, scope=ticket.scope))}
+        )
+        return Outcome((words,), settled(turn.conversation, ticket=ticket.number), (AddNote(ticket.number),))
     address = merge(ticket.address, said.address, correcting=True)
     changed = address if said.address and address != ticket.address else None
     change = EditTicket(
-        ticket.number, address=changed, phone=said.phone, temperature=said.temperature, account_no=said.account_no
+        ticket.number,
+        address=changed,
+        phone=said.phone,
+        phone_of_other=said.phone_of_other,
+        temperature=said.temperature,
+        account_no=said.account_no,
     )
     case = replace(turn.conversation.case or said, intent=ticket.intent, address=address, phone=said.phone)
     if changed is not None:
@@ -89,6 +100,17 @@ def _edit(turn: Turn, ticket: TicketView) -> Outcome:
     return Outcome((Reply("provide_info.which_part"),), settled(turn.conversation, ticket=ticket.number))
 
 
+def _own_room_of_many(ticket: TicketView, said: Address) -> bool:
+    """Whether only the reporter's own door is told, after a whole building was reported: that does not make it less."""
+    if ticket.scope not in ("unit", "building", "community") or not (said.room or said.unit):
+        return False
+    unit_too = ticket.scope == "unit" and said.unit and said.unit != ticket.address.unit
+    other = (said.community and said.community != ticket.address.community) or (
+        said.building and ticket.address.building and said.building != ticket.address.building
+    )
+    return not (other or unit_too)
+
+
 def _keep(turn: Turn) -> Outcome:
     """Data before any problem: a low reading is a report by itself, anything else is kept while we ask."""
     before = turn.conversation.case
@@ -98,6 +120,8 @@ def _keep(turn: Turn) -> Outcome:
     if case.temperature is not None and case.temperature < STANDARD:
         intent = "no_heat" if case.temperature < COLD_AS_OFF else "low_temperature"
         return collect.start(turn, replace(case, intent=intent))
+    if turn.conversation.waiting_for == "problem" and before is not None and before.address:
+        return Outcome((Reply("collect.noted"), Reply("ask.problem")), replace(turn.conversation, case=case))
     options = tuple(Option(i, MEANINGS[i]) for i in ("no_heat", "low_temperature", "leak", "other_repair"))
     effects: tuple[Effect, ...] = (BindHome(case.address),) if collect.is_complete(case, turn.places) else ()
     key = "provide_info.what_is_wrong" if case.address else "ask.problem"

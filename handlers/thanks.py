@@ -24,5 +24,5 @@ def handle(turn: Turn) -> Outcome:
     done = next((t for t in turn.tickets if t.mine and t.status == "done"), None)
     if done is not None:
         return Outcome((Reply("thanks.is_it_good", {"problem": problem(done.intents)}),), conversation)
-    key = "thanks.after_ticket" if any(t.is_open for t in turn.tickets) else "thanks.welcome"
+    key = "thanks.after_ticket" if turn.joined or any(t.is_open for t in turn.tickets) else "thanks.welcome"
     return Outcome((Reply(key),), conversation)

@@ -7,7 +7,8 @@ import re
 from handlers.dialogue.choose import settled
 from handlers.dialogue.types import OptIn, OptOut, Outcome, Reply, Turn
 
-_BACK_IN = re.compile(r"\s*(?:恢复|开启|打开|重新)(?:接收)?(?:通知|订阅|消息)\s*")
+# START is what Twilio tells whoever it has blocked to send.
+_BACK_IN = re.compile(r"\s*(?:(?:恢复|开启|打开|重新)(?:接收)?(?:通知|订阅|消息)|(?i:start|unstop))\s*")
 
 
 def takes_back(text: str) -> bool:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from handlers import not_resolved
+from handlers.dialogue import joined
 from handlers.dialogue.choose import meant, open_tickets, settled
 from handlers.dialogue.collect import ask_again
+from handlers.dialogue.facts import address_in
 from handlers.dialogue.report import FAULTS, report
-from handlers.dialogue.types import AskForPerson, ChaseTicket, Effect, Outcome, Reply, TicketView, Turn
+from handlers.dialogue.types import AskForPerson, Case, ChaseTicket, Effect, Outcome, Reply, TicketView, Turn
 from handlers.dialogue.wording import problem, state
 
 SHOWN = 3
@@ -34,6 +37,21 @@ def handle(turn: Turn) -> Outcome:
     return Outcome((Reply(key, params),), settled(turn.conversation, ticket=ticket.number), effects)
 
 
+def _untold_fault(turn: Turn, case: Case) -> Outcome:
+    """Pressed, with an address and without a word of the fault: asked once more, then taken as it is."""
+    asked = turn.conversation.asked
+    if "urged" in asked or turn.understanding.also:
+        fault = next((name for name in turn.understanding.also if name in FAULTS), "other_repair")
+        return report(turn, fault)
+    conversation = replace(turn.conversation, waiting_for="problem", asked=(*asked, "urged"))
+    return Outcome((Reply("urge.finish_first"), Reply("ask.problem")), conversation)
+
+
+def nothing_came(text: str) -> bool:
+    """Whether a question tells that there is no heat yet."""
+    return _NOTHING_CAME.search(text) is not None
+
+
 def _press_all(turn: Turn, tickets: tuple[TicketView, ...]) -> Outcome:
     """A chase that names none of several tickets is meant for each; a second one reaches a person."""
     pressed = tickets[:SHOWN]
@@ -49,11 +67,16 @@ def _press_all(turn: Turn, tickets: tuple[TicketView, ...]) -> Outcome:
 
 
 def _without_ticket(turn: Turn) -> Outcome:
+    ticket = joined.spoken_of(turn)
+    if ticket is not None and not address_in(turn.understanding.entities, turn.places):
+        return joined.pressed(turn, ticket)
     case = turn.conversation.case
     if case is not None and turn.conversation.ticket is None and case.intent and turn.conversation.waiting_for:
         return Outcome((Reply("urge.finish_first"), ask_again(turn)), turn.conversation)
+    if case is not None and turn.conversation.ticket is None and not case.intent and case.address:
+        return _untold_fault(turn, case)
     fault = next((name for name in turn.understanding.also if name in FAULTS), None)
-    if fault is None and _NOTHING_CAME.search(turn.text):
+    if fault is None and nothing_came(turn.text):
         fault = "no_heat"
     if fault is not None:
         return report(turn, fault)

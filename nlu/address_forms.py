@@ -75,7 +75,7 @@ _BARE_BUILDING = re.compile(
     rf"|(?<=[\u4e00-\u9fff]\d[号#])\d{{3,4}}(?!\d)|(?<=[\u4e00-\u9fff]\d\d[号#])\d{{3,4}}(?!\d))"
 )
 _UNIT = re.compile(
-    rf"(?<![这那每哪同整全])(?P<n>{_NUM2}|(?<![A-Za-z])[A-Da-d]|[东西南北中甲乙丙丁戊])"
+    rf"(?<![这那每哪同整全第])(?P<n>{_NUM2}|(?<![A-Za-z])[A-Da-d]|[东西南北中甲乙丙丁戊])"
     rf"{_S}(?:单元|但元|单原|单员|号?门洞|号?门栋|(?i:dan ?yuan))"
 )
 _PINYIN_UNIT = re.compile(rf"(?i:(?<![a-z])(?P<n>{_PINYIN}) ?dan ?yuan)")
@@ -84,11 +84,13 @@ _ENGLISH_BUILDING = re.compile(
 )
 _ENGLISH_UNIT = re.compile(r"(?i:(?<![a-z])(?:unit|entrance) ?(?P<n>\d{1,2}))(?!\d)")
 _ENGLISH_ROOM = re.compile(r"(?i:(?<![a-z])(?:room|apt\.?|apartment|flat|rm\.?) ?(?P<n>\d{1,4}[a-z]?))(?![\da-z])")
-_GATE = re.compile(rf"(?<![这那每哪同整全])(?P<n>\d{{1,2}}|[一二三四五六东西中]){_S}门(?![口窗锁前外牌缝禁铃岗诊市])")
+_GATE = re.compile(
+    rf"(?<![这那每哪同整全])(?P<n>\d{{1,2}}|[一二三四五六东西中]){_S}号?门(?![口窗锁前外牌缝禁铃岗诊市])"
+)
 _FLOOR = re.compile(
     rf"(?P<n>最?顶|底|负?{_NUM2}){_S}(?:楼(?![上下道梯栋])|层(?!楼?都)|[fF](?![A-Za-z0-9])|(?i:ceng|lou(?![a-z])))"
     rf"(?:(?P<full>{_S}\d{{3,4}}|{_S}[{_HAN}]{{3,4}})(?:室|号房?|房|户)?{_NO_ROOM}"
-    rf"|(?P<side>{_S}的?(?:靠|最|朝)?{_SIDE}(?:[边侧面头手]的?(?:那)?)?[户家])"
+    rf"|(?P<side>{_S}的?(?:靠|最|朝)?{_SIDE}(?:[边侧面头手]的?)?那?[户家])"
     rf"|(?P<bare>{_S}{_SIDE}[边侧手]?)(?=[,，。.!！?？;； \n不没暖晾的入缴交]|$)"
     rf"|(?P<two>{_S}-?0\d(?:室|号|户)?|{_S}零[一二三四五六七八九](?:室|号|户)?|(?:1\d|2\d)(?:室|户))(?!号){_NO_ROOM}"
     rf"|(?P<door>{_S}(?:\d{{1,2}}|[{_HAN}]{{1,2}}) ?[号室])(?!楼|院))?"
@@ -99,6 +101,14 @@ _ROOM = re.compile(
 )
 _DOOR = re.compile(rf"(?P<n>{_NUM3}) ?号(?![楼院线召码房]|天|早|晚|上|下|开始|到|起|之|以|那天|人)")
 _SIDE_DOOR = re.compile(rf"(?P<n>{_SIDE}[边侧]?户|[东西]门户)")
+# 301-302, 1203至1205: two doors, the ends of a range.
+_RANGE = re.compile(
+    rf"(?<![\dA-Za-z\-./:])(?P<r>[1-9]\d{{2,3}})(?: ?[\-/~至到] ?)(?P<r2>[1-9]\d{{2,3}})(?:室|户)?(?![\d\-./:]){_NO_ROOM}"
+)
+# 15A, 02户: short doors that only the unit or tower in front of them proves.
+_SHORT_DOOR = re.compile(
+    r"(?<=[元洞门座楼幢栋#])(?P<n>\d{1,2}[A-D])(?![A-Za-z\d])(?:室|户)?|(?<=[元洞门])(?P<two>0\d)(?![\d.:])(?:室|户)?"
+)
 _NUMBER = re.compile(rf"(?:(?<![\d.\-A-Za-z])|(?<=uan))(?<!\d:)(?P<n>\d{{3,4}}[A-Za-z]?)(?![A-Za-z]|-\d){_NO_ROOM}")
 _HAN_NUMBER = re.compile(
     rf"(?<![{_HAN}几])(?!一二三|二三四|三四五|四五六|五六七)(?P<n>[零一二三四五六七八九两幺]{{3,4}})(?![{_HAN}]){_NO_ROOM}"
@@ -181,6 +191,19 @@ def _pinyin(kind: str) -> Callable[[re.Match[str]], list[Part]]:
     return make
 
 
+def _range(match: re.Match[str]) -> list[Part]:
+    """Both ends of a range of doors; prices, years and pressures have no such ends."""
+    ends = [int(match[group]) for group in ("r", "r2")]
+    if not 0 < ends[1] - ends[0] <= 3000 or any(number % 100 > 40 or number % 100 == 0 for number in ends):
+        return []
+    return [Part("room", match[group], match.start(group), match.end(group), True) for group in ("r", "r2")]
+
+
+def _short_door(match: re.Match[str]) -> list[Part]:
+    name = match["n"] or match["two"]
+    return [Part("room", name.upper(), match.start(), match.end(), True)]
+
+
 def _compact3(match: re.Match[str]) -> list[Part]:
     """Three numbers; commas need a real room number, and few digits need an address before them."""
     if match["d1"].strip() != match["d2"].strip() and {match["d1"].strip(), match["d2"].strip()} & {
@@ -195,6 +218,8 @@ def _compact3(match: re.Match[str]) -> list[Part]:
     small = len(match["r"]) < 3
     dotted = match["d1"].strip() == "." or match["d2"].strip() == "."
     if number is None or ((comma or dotted) and small):
+        return []
+    if re.search(r"取件|提货|货架", match.string[max(0, match.start() - 14) : match.start()]):
         return []
     marked = bool(match["mark"] or match["umark"])
     return _several(weak=(small or comma) and not marked)(match)
@@ -250,8 +275,10 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], list[Part]]], ...
     (_BARE_BUILDING, _one("building", _building_name)),
     (_BLANK3, _several()),
     (_ROOM, _one("room", _room_name)),
+    (_SHORT_DOOR, _short_door),
     (_FLOOR, lambda match: [_floor_room(match)]),
     (_BLANK2, _several(weak=True)),
+    (_RANGE, _range),
     (_BUILDING_UNIT, _several(weak=True)),
     (_GATE, _one("unit", _unit_name, weak=True)),
     (_DOOR, _one("room", digits_of, weak=True)),

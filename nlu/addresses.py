@@ -17,6 +17,9 @@ _END = r"(?=$|[ ,，。.!！?？;；:：、\n)）])"
 _SYMPTOM = alternatives("doors", "symptom")
 _NUMBER_AFTER = re.compile(rf"(?:{_END}|{_SYMPTOM})")
 _NUMBER_BEFORE = pattern("doors", "number_before")
+_FURTHER = re.compile(r"^(?:[ ,，、/和跟与及至到~-]{1,2}\d{3,4}(?!\d))+")  # 301、302、401都不热
+_SIDE_BEFORE = re.compile(r"(?:^|[,，。!！?？;；\n ])(?:我|俺|咱)?(?:们)?(?:家)?(?:是|就是|住|住在|在)?(?:的|那个)?$")
+_SIDE = re.compile(r"[东西南北中左右]户")
 _ALONE = re.compile(r"[\s,，。.!！?？~]*")
 
 
@@ -95,6 +98,8 @@ def _fits(part: Part, linked: Part) -> bool:
     """Whether a weak part may follow that neighbour: further in, and no 5号 after an estate."""
     if _RANK[linked.kind] >= _RANK[part.kind]:
         return False
+    if part.kind == "unit" and linked.kind == "community" and part.value in "东西南北中":
+        return False  # 锦绣花园东门 is a gate of the estate
     return linked.kind != "community" or part.kind != "room" or len(part.value) >= 3
 
 
@@ -106,12 +111,15 @@ def _in_list(text: str, part: Part, kept: Sequence[Part]) -> bool:
 
 
 def _stands_alone(text: str, part: Part) -> bool:
-    """A bare number that is the whole message, or stands where a home is named: 我家1504, 501不热."""
+    """A bare number that is the whole message, or stands where a home is named: 我家1504, 501不热, 我是东户."""
+    before, after = text[: part.start], text[part.end :]
+    if _SIDE.fullmatch(part.value):
+        return _SIDE_BEFORE.search(before[-12:]) is not None and _NUMBER_AFTER.match(after) is not None
     if re.fullmatch(r"20[0-3]\d", part.value) or len(part.value) < 3 or not part.value[:3].isdigit():
         return False
-    before, after = text[: part.start], text[part.end :]
     if _ALONE.fullmatch(before) and re.fullmatch(r"[\s号室户的。.!！~]*", after):
         return True
     plausible = int(re.sub(r"\D", "", part.value)) % 100 in range(1, 41)
     opened = _NUMBER_BEFORE.search(before[-12:]) is not None
-    return plausible and opened and _NUMBER_AFTER.match(after) is not None
+    closed = _NUMBER_AFTER.match(after) or _NUMBER_AFTER.match(_FURTHER.sub("", after, count=1))
+    return plausible and opened and closed is not None

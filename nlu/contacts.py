@@ -32,8 +32,16 @@ _ACCOUNT = re.compile(
     r"(?P<n>\d(?:[ \-]?\d){4,18})(?!\d|[ \-]\d|元|块|度|平)"
 )
 _ACCOUNT_AFTER = re.compile(
-    r"(?<![\d\-])(?P<n>\d{6,18})"
+    r"(?<![\d\-])(?P<n>(?!1[3-9]\d{9}(?!\d))\d{6,18})"
     rf"(?= ?[,，(（]?(?:这个?|是我?的?|就是|为)?(?:我的?|俺的?)?(?:{_ACCOUNT_WORD}))"
+)
+# A bare number of an account's length, no phone with a digit too few, counts where the message is about an account, or is nothing else.
+_BARE_ACCOUNT = re.compile(
+    r"(?<![\dA-Za-z\-.])(?P<n>(?!1[3-9])[1-9]\d{9}|[2-9]\d{10})(?![\dA-Za-z\-.%]| ?(?:元|块|度|平))"
+)
+_ABOUT_ACCOUNT = re.compile(r"户|欠|缴|交[费钱了没]|费|报停|热力卡|^\W*\d+\W*$")
+_OTHER_NUMBER = re.compile(
+    r"(?i:qq|群号?|vx?|微信号?|快递|单号?|尾号|身份证|银行卡?|验证码|税号|表号?|编号)[^\d,，。]{0,4}$"
 )
 _TICKET_WORD = re.compile(r"(?:工单|受理|报修|单子|订单|身份证|银行|表|发票|流水|房产证|合同)[^\d,，]{0,3}$")
 
@@ -58,10 +66,16 @@ def contacts(text: str) -> list[Contact]:
 
 def _accounts(text: str) -> list[Contact]:
     found: list[Contact] = []
-    for form in (_ACCOUNT, _ACCOUNT_AFTER):
+    for form in (_ACCOUNT, _ACCOUNT_AFTER, _BARE_ACCOUNT):
+        if form is _BARE_ACCOUNT and not _ABOUT_ACCOUNT.search(text):
+            continue
         for match in form.finditer(text):
             start, end = match.span("n")
-            if _TICKET_WORD.search(text[: match.start()][-8:]) or any(item.start < end for item in found):
+            if form is _BARE_ACCOUNT and _OTHER_NUMBER.search(text[max(0, start - 12) : start]):
+                continue
+            if _TICKET_WORD.search(text[: match.start()][-8:]) or any(
+                item.start < end and item.end > start for item in found
+            ):
                 continue
             found.append(Contact("account_no", re.sub(r"\D", "", match["n"]), start, end))
     return found

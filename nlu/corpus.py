@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from nlu.types import ENTITIES, INTENTS, NEVER_ALSO, SCOPES, SEVERITIES, Entity,
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _MARK = re.compile(r"\[([^\[\]]+)\]\(([a-z_]+)(?::([^()]*))?\)")
-_ALLOWED: dict[str, tuple[str, ...]] = {"scope": SCOPES, "severity": SEVERITIES, "need": ("yes",)}
+_ALLOWED: dict[str, tuple[str, ...]] = {"scope": SCOPES, "severity": SEVERITIES, "need": ("yes",), "near": ("yes",)}
 
 
 class CorpusError(ValueError):
@@ -45,12 +46,14 @@ def read_intent(path: Path) -> list[Sentence]:
 
 
 def _read_item(item: object, path: Path) -> Sentence:
-    """A plain string, or a mapping {text, also?, scope?, severity?, need?}."""
+    """A plain string, or a mapping {text, also?, scope?, severity?, need?, near?}."""
     if isinstance(item, str):
         item = {"text": item}
     if not isinstance(item, dict) or not isinstance(item.get("text"), str):
         raise CorpusError(f"{path}: a sentence must be text or a mapping with `text`, not {item!r:.60}.")
     facts = {name: _fact(name, item.get(name), path) for name in _ALLOWED}
+    if facts["near"] and path.stem != "out_of_scope":
+        raise CorpusError(f"{path}: `near` marks what only resembles a report, so it belongs to out_of_scope alone.")
     text, entities = read_marks(item["text"], str(path))
     also = item.get("also") or ()
     return Sentence(text, path.stem, _also([also] if isinstance(also, str) else also, path), entities, **facts)
@@ -86,6 +89,9 @@ def read_marks(marked: str, where: str = "a sentence") -> tuple[str, tuple[Entit
 
 
 def _value(entity: str, value: str) -> str | float:
+    if entity in ("phone", "account_no"):
+        # The guide's value of a number is its digits, however the writer spaced them.
+        return re.sub(r"^\+86|\D", "", unicodedata.normalize("NFKC", value)) or value
     if entity != "temperature":
         return value
     try:
@@ -131,7 +137,20 @@ def read_training(paths: Iterable[Path]) -> list[Sentence]:
 
 def _from_row(row: dict[str, Any]) -> Sentence:
     also = tuple(intent for intent in INTENTS if intent in (row.get("also") or ()) and intent not in NEVER_ALSO)
-    return Sentence(row["text"], row["intent"], also)
+    return Sentence(row["text"], row["intent"], also, tuple(_row_entities(row)))
+
+
+def _row_entities(row: dict[str, Any]) -> Iterator[Entity]:
+    """The entities of a line that says where they stand; an evaluation file may only name their values."""
+    text, items = row["text"], row.get("entities")
+    for item in items if isinstance(items, list) else ():
+        if item.get("entity") not in ENTITIES:
+            raise CorpusError(
+                f"{text:.40}: unknown entity {item.get('entity')!r}; the guide names {', '.join(ENTITIES)}."
+            )
+        if "start" in item and "end" in item:
+            span = text[item["start"] : item["end"]]
+            yield Entity(item["entity"], item.get("value", span), span, item["start"], item["end"])
 
 
 def digest(sentences: list[Sentence]) -> str:

@@ -50,7 +50,7 @@ def score(pairs: Sequence[Pair]) -> dict[str, Any]:
         "problems_accuracy": _share(pair.right for pair in pairs if pair.row["intent"] in PROBLEMS),
         "leak_recall": _found(pairs, "leak"),
         "danger_recall": _found(pairs, "danger"),
-        "false_reports": _share(pair.got.intent in _TICKETS for pair in pairs if pair.row["intent"] == "out_of_scope"),
+        **false_reports(pairs),
         "also": also_scores(pairs),
         "entities": entity_scores(pairs),
         "facts": fact_scores(pairs),
@@ -58,6 +58,40 @@ def score(pairs: Sequence[Pair]) -> dict[str, Any]:
         "intents": by_intent(pairs),
         "confusion": confusion(pairs),
         "errors": worst_errors(pairs),
+    }
+
+
+def false_reports(pairs: Sequence[Pair]) -> dict[str, float]:
+    """The share of unrelated messages taken for a fault: of all, of ordinary ones, and of near misses (`near: yes`)."""
+    unrelated = [pair for pair in pairs if pair.row["intent"] == "out_of_scope"]
+    return {
+        "false_reports": _share(pair.got.intent in _TICKETS for pair in unrelated),
+        "ordinary_false_reports": _share(pair.got.intent in _TICKETS for pair in unrelated if not pair.row.get("near")),
+        "near_false_reports": _share(pair.got.intent in _TICKETS for pair in unrelated if pair.row.get("near")),
+    }
+
+
+def score_acts(acts: Sequence[tuple[Pair, str | None]]) -> dict[str, float]:
+    """What the dialogue does with first messages; each pair comes with the intent acted on, None where it asks.
+
+    A leak or danger told besides counts as found where the message is acted on at all.
+    """
+
+    def found(intent: str) -> float:
+        mine = [(pair, act) for pair, act in acts if pair.row["intent"] == intent]
+        return _share(act == intent or (act is not None and intent in pair.got.also) for pair, act in mine)
+
+    def opened(near: bool) -> float:
+        mine = [(pair, act) for pair, act in acts if pair.row["intent"] == "out_of_scope"]
+        return _share(act in _TICKETS for pair, act in mine if bool(pair.row.get("near")) is near)
+
+    return {
+        "leak_found": found("leak"),
+        "danger_found": found("danger"),
+        "ordinary_false_reports": opened(near=False),
+        "near_false_reports": opened(near=True),
+        "asked": _share(act is None for _, act in acts),
+        "right_when_acted": _share(act == pair.row["intent"] for pair, act in acts if act is not None),
     }
 
 
@@ -79,7 +113,10 @@ def also_scores(pairs: Sequence[Pair]) -> dict[str, float]:
 
 
 def entity_scores(pairs: Sequence[Pair]) -> dict[str, dict[str, float]]:
-    """Scores by kind of entity; an entity is right when kind and normalised value are."""
+    """Scores by kind of entity; an entity is right when kind and normalised value are.
+
+    `duration_met` counts a duration whose span merely meets the labelled one: 从昨晚开始 or 昨晚开始 is a matter of taste.
+    """
     wanted: Counter[tuple[int, str, str]] = Counter()
     got: Counter[tuple[int, str, str]] = Counter()
     for number, pair in enumerate(pairs):
@@ -90,8 +127,22 @@ def entity_scores(pairs: Sequence[Pair]) -> dict[str, dict[str, float]]:
     for kind in sorted({key[1] for key in [*wanted, *got]}):
         w, g = _only(wanted, kind), _only(got, kind)
         scores[kind] = _prf((w & g).total(), g.total(), w.total())
+    if "duration" in scores:
+        scores["duration_met"] = _met(pairs, "duration")
     scores["all"] = _prf((wanted & got).total(), got.total(), wanted.total())
     return scores
+
+
+def _met(pairs: Sequence[Pair], kind: str) -> dict[str, float]:
+    """The scores of a kind whose spans have no sure edges: right is what has characters in common with a label."""
+    labelled = [pair for pair in pairs if isinstance(pair.row.get("entities"), tuple | list)]
+    hits = predicted = actual = 0
+    for pair in labelled:
+        wanted = [e for e in pair.row["entities"] if e["entity"] == kind and "start" in e]
+        got = [e for e in pair.got.entities if e.entity == kind]
+        hits += sum(any(e.start < w["end"] and e.end > w["start"] for e in got) for w in wanted)
+        predicted, actual = predicted + len(got), actual + len(wanted)
+    return _prf(hits, predicted, actual)
 
 
 def _only(counts: Counter[tuple[int, str, str]], kind: str) -> Counter[tuple[int, str, str]]:

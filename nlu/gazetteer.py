@@ -34,6 +34,15 @@ class Building:
 
 
 @dataclass(frozen=True, slots=True)
+class Server:
+    """Another company, or a property company or employer (`self_run`), that runs an estate's pipes."""
+
+    name: str
+    phone: str | None = None
+    self_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Community:
     """One estate (小区)."""
 
@@ -46,6 +55,7 @@ class Community:
     longitude: float | None = None
     station: str | None = None
     team: str | None = None
+    server: Server | None = None  # who serves it, where we do not
     buildings: Mapping[str, Building] = field(default_factory=dict, compare=False)
 
 
@@ -325,5 +335,6 @@ def _community(row: Mapping[str, Any], buildings: Mapping[str, Building]) -> Com
         longitude=_number(row.get("longitude")),
         station=row.get("station") or None,
         team=row.get("team") or None,
+        server=row.get("server"),
         buildings=buildings,
     )

@@ -12,6 +12,7 @@ import re
 import time
 import unicodedata
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
@@ -29,6 +30,10 @@ MODEL_HEADER = "X-Heatline-Model"
 
 # 10,000 characters would hold up every other parse; what matters stands at the beginning or at the end.
 _HEAD, _TAIL = 400, 100
+# What lasts; elsewhere a span of time is that of a bill, a promise or a repair (the corpus marks none there).
+_LASTING = frozenset(
+    {"danger", "leak", "open_valve", "no_heat", "low_temperature", "other_repair", "urge", "provide_info"}
+)
 _UNSUBSCRIBE = re.compile(r"(?:退订|退訂|拒收|td|t|r|stop)[\W_]*", re.IGNORECASE)
 
 
@@ -82,6 +87,14 @@ class RasaInterpreter:
         """The file name of the model that is served. Raises NluUnavailable or NluTimeout."""
         response = self._request("GET", "/status")
         return str(_json(response).get("model_file") or "")
+
+    def why(self, text: str) -> list[str]:
+        """The words that spoke for the first intent, the strongest first. Raises NluUnavailable or NluTimeout."""
+        if _is_blank(text):
+            return []
+        answer, _ = self._parse(cap(text))
+        terms = [str(term).strip("^$ *0").replace(" ", "") for term, _share in answer.get("why") or ()]
+        return [t for t in dict.fromkeys(terms) if t and not any(t != other and t in other for other in terms)]
 
     def _parse(self, text: str) -> tuple[Mapping[str, Any], str | None]:
         # Rasa reads "/leak@0.99" as a command that names the intent itself, so no text may begin with a slash.
@@ -178,18 +191,28 @@ def _read(text: str, answer: Mapping[str, Any], model: str | None, gazetteer: Ga
     said = set(answer.get("also") or ()) - NEVER_ALSO - {intent}
     also = tuple(name for name in INTENTS if name in said)
     facts = read_facts(text, intent, also)
-    return settle(
-        Understanding(
-            text=text,
-            intent=intent,
-            confidence=confidence,
-            ranking=ranking,
-            also=also,
-            entities=tuple(extract(text, gazetteer, learnt_names(text, answer, _left_out(text)))),
-            scope=facts.scope,
-            severity=facts.severity,
-            need=facts.need,
-            model=model,
-            threshold=float(answer.get("threshold") or 0.0),
+    return _dated(
+        settle(
+            Understanding(
+                text=text,
+                intent=intent,
+                confidence=confidence,
+                ranking=ranking,
+                also=also,
+                entities=tuple(extract(text, gazetteer, learnt_names(text, answer, _left_out(text)))),
+                scope=facts.scope,
+                severity=facts.severity,
+                need=facts.need,
+                model=model,
+                threshold=float(answer.get("threshold") or 0.0),
+            )
         )
     )
+
+
+def _dated(understanding: Understanding) -> Understanding:
+    """Without durations where nothing is reported or pressed for: two days that were paid back are no fault's."""
+    if understanding.intent in _LASTING:
+        return understanding
+    entities = tuple(entity for entity in understanding.entities if entity.entity != "duration")
+    return replace(understanding, entities=entities)

@@ -78,7 +78,11 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One labelled sentence of the corpus; `text` is plain, its entity marks already read into `entities`."""
+    """One labelled sentence of the corpus; `text` is plain, its entity marks already read into `entities`.
+
+    `near` marks a message that is out of scope though it shares its fault or subject with ours (a leaking washing
+    machine, an advert for radiators).
+    """
 
     text: str
     intent: str
@@ -87,6 +91,7 @@ class Sentence:
     scope: str | None = None
     severity: str | None = None
     need: str | None = None
+    near: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,13 +165,20 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
 
 
+def _make_template(url: str) -> None:
+    schema.upgrade(Settings(database_url=url, data_key=DATA_KEY))
+    made = Database(url)
+    schema.load_invented_places(made)
+    made.dispose()
+
+
 @pytest.fixture(scope="session")
 def sqlite_template(shared_folder: Path) -> Template:
     """A SQLite database with tables, shipped rules and places."""
     path = shared_folder / "template.db"
     with _one_at_a_time(shared_folder / "sqlite.lock") as made:
         if not os.fstat(made.fileno()).st_size:
-            schema.upgrade(Settings(database_url=f"sqlite:///{path}", data_key=DATA_KEY))
+            _make_template(f"sqlite:///{path}")
             made.write("made")
     return Template("sqlite", f"sqlite:///{path}")
 
@@ -187,7 +194,7 @@ def postgresql_template(shared_folder: Path) -> Template:
     with _one_at_a_time(shared_folder / "postgresql.lock") as made:
         if not os.fstat(made.fileno()).st_size:
             _administer(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"')
-            schema.upgrade(Settings(database_url=_address(name), data_key=DATA_KEY))
+            _make_template(_address(name))
             made.write("made")
     return Template("postgresql", _address(name))
 

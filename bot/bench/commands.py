@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import click
 
-from bot.settings import Settings
+from bot.settings import ROOT, Settings
 
 Wrap = Callable[[Callable[..., None]], Callable[..., None]]
 
@@ -30,6 +31,22 @@ def register(group: click.Group, settings: Callable[[], Settings], plain_errors:
         _print(result.as_dict(), as_json)
 
     @group.command()
+    @click.option("--postgres", help="postgresql+psycopg://… of a server where a database may be made; default: SQLite")
+    @click.option("--messages", default=6000, show_default=True, help="how many messages are posted")
+    @click.option("--clients", default=16, show_default=True, help="how many connections post them")
+    @click.option("--processes", default=2, show_default=True, help="how many web processes there are (PostgreSQL)")
+    @click.option("--channel", type=click.Choice(["wechat", "aliyun"]), default="wechat", show_default=True)
+    @click.option("--json", "as_json", is_flag=True, help="print JSON")
+    @plain_errors
+    def acks(postgres: str | None, messages: int, clients: int, processes: int, channel: str, as_json: bool) -> None:
+        """Acknowledgements a second: webhooks verified, stored, thanked. On SQLite the worker answers meanwhile."""
+        from bot.bench.acks import run
+
+        prepared = replace(settings(), web_processes=str(processes))
+        result = run(prepared, database_url=postgres, messages=messages, clients=clients, channel=channel)
+        _print(result.as_dict(), as_json)
+
+    @group.command()
     @click.option("--messages", default=2000, show_default=True, help="how many messages are parsed, twice")
     @click.option("--clients", default=8, show_default=True, help="how many connections parse at once")
     @click.option("--processes", default=2, show_default=True, help="how many serving processes there are")
@@ -43,6 +60,40 @@ def register(group: click.Group, settings: Callable[[], Settings], plain_errors:
 
         rows = run(settings(), messages=messages, clients=clients, processes=processes, compare=compare, epochs=epochs)
         click.echo(json.dumps(rows, ensure_ascii=False) if as_json else table(rows))
+
+    @group.command()
+    @click.option("--postgres", help="postgresql+psycopg://… of a server where a database may be made; default: SQLite")
+    @click.option("--tickets", default=100_000, show_default=True, help="how many tickets are open")
+    @click.option("--due", default=200, show_default=True, help="how many of them fall due at once")
+    @click.option("--json", "as_json", is_flag=True, help="print JSON")
+    @plain_errors
+    def clocks(postgres: str | None, tickets: int, due: int, as_json: bool) -> None:
+        """One pass over the clocks of open tickets, in milliseconds; and over those that have fallen due."""
+        from bot.bench.clocks import run
+
+        _print(run(settings(), database_url=postgres, tickets=tickets, due=due).as_dict(), as_json)
+
+    @group.command()
+    @click.option("--weeks", default=8, show_default=True, help="how long the season is")
+    @click.option("--messages", default=1000, show_default=True, help="how many messages arrive in a week")
+    @click.option("--verdicts", default=200, show_default=True, help="how many of them a reviewer judges")
+    @click.option("--seed", default=1, show_default=True, help="another season with the same sentences")
+    @plain_errors
+    def learning(weeks: int, messages: int, verdicts: int, seed: int) -> None:
+        """The error of understanding over a season of reviewing: in random order, and by what a correction is worth."""
+        from bot.bench.learning import picture, run
+
+        click.echo("order   week  labelled   error    cost")
+        rows = run(weeks, messages, verdicts, seed, _tell_week)
+        for score in ("error", "cost"):
+            path = ROOT / "var" / f"learning-{score}.svg"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(picture(rows, score, f"{score} on the frozen test set by week"), encoding="utf-8")
+            click.echo(f"Picture: {path}")
+
+
+def _tell_week(row: Mapping[str, Any]) -> None:
+    click.echo(f"{row['order']:<7} {row['week']:4d} {row['labelled']:9d} {row['error']:7.4f} {row['cost']:7.4f}")
 
 
 def _print(figures: dict[str, Any], as_json: bool) -> None:

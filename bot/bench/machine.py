@@ -16,6 +16,7 @@ import requests
 from sqlalchemy import create_engine, make_url
 
 from bot import schema
+from bot.database import Database
 from bot.serve import demo_settings, free_port
 from bot.settings import Settings, SettingsError, variable
 
@@ -41,23 +42,51 @@ def service(settings: Settings, database_url: str | None) -> Iterator[Running]:
 
     Raises SettingsError where it is not ready in READY_SECONDS.
     """
-    with tempfile.TemporaryDirectory(prefix="heatline-bench-") as folder, _database(database_url, folder) as url:
-        plain = replace(
-            settings,
-            demo="1",
-            host="127.0.0.1",
-            port=free_port(),
-            database_url=url,
-            nlu_url=f"http://127.0.0.1:{free_port()}",
-        )
-        schema.upgrade(plain)
+    with fresh(replace(settings, demo="1"), database_url) as plain:
         commands = [["serve"]] if plain.is_sqlite else [["nlu", "serve"], ["web"], ["worker"]]
-        processes = [start(command, plain) for command in commands]
-        try:
-            wait_until_ready(plain, processes)
+        with _running(commands, plain, "/readyz") as processes:
             yield Running(demo_settings(plain), processes)
-        finally:
-            end(processes)
+
+
+@contextmanager
+def web_alone(settings: Settings, database_url: str | None) -> Iterator[Running]:
+    """Start `heatline web` with the settings' own channels; on SQLite, which one process must own, all of the service.
+
+    Raises SettingsError where it does not answer in READY_SECONDS.
+    """
+    with fresh(settings, database_url) as plain:
+        commands = [["serve"]] if plain.is_sqlite else [["web"]]
+        with _running(commands, plain, "/healthz") as processes:
+            yield Running(plain, processes)
+
+
+@contextmanager
+def fresh(settings: Settings, database_url: str | None) -> Iterator[Settings]:
+    """Settings of a service with a database of its own, on free ports of this machine."""
+    with tempfile.TemporaryDirectory(prefix="heatline-bench-") as folder, _database(database_url, folder) as url:
+        nlu_url = f"http://127.0.0.1:{free_port()}"
+        plain = replace(settings, host="127.0.0.1", port=free_port(), database_url=url, nlu_url=nlu_url)
+        schema.upgrade(plain)
+        _load_places(plain)
+        yield plain
+
+
+def _load_places(settings: Settings) -> None:
+    database = Database(settings.database_url)
+    try:
+        schema.load_invented_places(database)
+    finally:
+        database.dispose()
+
+
+@contextmanager
+def _running(commands: list[list[str]], settings: Settings, ready: str) -> Iterator[list[subprocess.Popen[bytes]]]:
+    processes = [start(command, settings) for command in commands]
+    try:
+        wait_until_ready(settings, processes, ready)
+        yield processes
+    finally:
+        end(processes)
 
 
 @contextmanager
@@ -86,14 +115,14 @@ def start(command: list[str], settings: Settings) -> subprocess.Popen[bytes]:
     )
 
 
-def wait_until_ready(settings: Settings, processes: list[subprocess.Popen[bytes]]) -> None:
-    """Wait for /readyz. Raises SettingsError where a process ends or READY_SECONDS pass."""
+def wait_until_ready(settings: Settings, processes: list[subprocess.Popen[bytes]], ready: str = "/readyz") -> None:
+    """Wait until the page `ready` says yes. Raises SettingsError where a process ends or READY_SECONDS pass."""
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         if any(process.poll() is not None for process in processes):
             raise SettingsError("The service under test ended at once; its messages above say why.")
         try:
-            if requests.get(f"{settings.base_url}/readyz", timeout=2).ok:
+            if requests.get(f"{settings.base_url}{ready}", timeout=2).ok:
                 return
         except requests.RequestException:
             pass
@@ -115,13 +144,7 @@ def end(processes: list[subprocess.Popen[bytes]]) -> None:
 
 def descendants(pids: set[int]) -> set[int]:
     """The processes that these started, and those that they started."""
-    parents: dict[int, int] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            after = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        parents[int(stat.parent.name)] = int(after[1])
+    parents = {pid: int(fields[1]) for pid in _all_pids() if (fields := _stat(pid))}
     found: set[int] = set()
     while fresh := {pid for pid, parent in parents.items() if parent in pids | found} - found:
         found |= fresh
@@ -135,3 +158,38 @@ def proportional_memory(pid: int) -> float:
     except OSError:
         return 0.0
     return next((float(row.split()[1]) for row in rows if row.startswith("Pss:")), 0.0)
+
+
+def cpu_seconds(pids: set[int]) -> float:
+    """CPU time that these processes and the children they have outlived have used so far, all threads together."""
+    return sum(sum(map(int, fields[11:15])) for pid in pids if (fields := _stat(pid))) / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_of_database(url: str) -> float | None:
+    """CPU seconds of the PostgreSQL server; None for SQLite and for a server that is not on this machine."""
+    if make_url(url).get_backend_name() == "sqlite":
+        return None
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        backend = int(connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
+        here = _stat(backend)
+        server = int(here[1]) if here and _is_postgres(backend) else None
+        used = cpu_seconds({server} | descendants({server})) if server else None
+    engine.dispose()
+    return used
+
+
+def _is_postgres(pid: int) -> bool:
+    return Path(f"/proc/{pid}/comm").read_text().strip().startswith("postgres")
+
+
+def _all_pids() -> list[int]:
+    return [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
+
+
+def _stat(pid: int) -> list[str]:
+    """What the kernel says of a process, from its state on; empty once it is gone. See proc(5)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []

@@ -10,8 +10,10 @@ Errors form one tree; each says what to do next:
     SendError             a delivery did not (surely) leave
       Retry               safe to try again, after `after` seconds
       GiveUp              this text will never go out to this contact this way
+        Filtered          the carrier or the provider blocks its wording: a person must look at it
       OptedOut            the contact refuses messages
-      OtherWay            this way is closed now (window, quota, unreachable): try another channel
+      OtherWay            this way is closed now (window, quota, no template): try another channel
+        Unreachable       nothing reaches this contact this way any more (not their number, a landline, unfollowed)
       Unknown             it may or may not have gone out (timeout, 5xx): never repeated blindly
       Misconfigured       our own settings are wrong: alarm, the channel turns red
 """
@@ -20,8 +22,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Protocol
+from datetime import datetime, timedelta
+from typing import Any, Protocol, runtime_checkable
 
 from flask import Request, Response
 
@@ -41,11 +43,14 @@ class BadSignature(BadRequest):
 class SendError(Exception):
     """A send that did not surely succeed. `code` is the provider's error code; carries no personal data or secret."""
 
-    def __init__(self, reason: str, code: str | None = None, after: float | None = None) -> None:
+    def __init__(
+        self, reason: str, code: str | None = None, after: float | None = None, waits_for: str | None = None
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.code = code
         self.after = after  # seconds until a retry makes sense
+        self.waits_for = waits_for  # what opens this way again: `inbound` (their next word), or a part of the channel
 
 
 class Retry(SendError):
@@ -56,12 +61,20 @@ class GiveUp(SendError):
     """It will never go out this way."""
 
 
+class Filtered(GiveUp):
+    """The wording is blocked; it would be for everybody."""
+
+
 class OptedOut(SendError):
     """The contact refuses messages from us."""
 
 
 class OtherWay(SendError):
     """This way is closed to this contact now; another channel may be open."""
+
+
+class Unreachable(OtherWay):
+    """Nothing reaches this contact this way, until they write by it again."""
 
 
 class Unknown(SendError):
@@ -73,6 +86,24 @@ class Misconfigured(SendError):
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """What a resident's act allows us to push: `left` texts within `lasts`; a new grant of the same name replaces it."""
+
+    name: str  # message | action
+    left: int
+    lasts: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRef:
+    """A photo, voice message or film that the provider keeps for a while; `ref` is what its channel's `fetch` takes."""
+
+    kind: str  # image | voice | video
+    ref: str
+    lasts: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Inbound:
     """One message or event from a resident, in our words."""
 
@@ -81,15 +112,22 @@ class Inbound:
     provider_id: str  # unique within the channel; the key that makes a repeated webhook one message
     sender: str  # openid or phone
     recipient: str  # our account or number
-    kind: str  # text | image | voice | video | location | link | follow | unfollow | scan | click | report | other
+    # text | image | voice | video | location | link | follow | unfollow | scan | click | report | other; and what the
+    # provider itself has answered already: stop | start | help
+    kind: str
     text: str = ""
     sent_at: datetime | None = None  # the provider's time, aware UTC
     payload: dict[str, Any] = field(default_factory=dict)  # what else the provider said that we keep
+    grant: Grant | None = None
+    media: tuple[MediaRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a provider tells about an earlier delivery. `state` is sent | delivered | failed."""
+    """What a provider tells about an earlier delivery. `state` is sent | delivered | failed.
+
+    `failure` says what a failed one leads to, just as if sending had raised it; None: nothing but the state.
+    """
 
     channel: str
     provider_ref: str
@@ -97,6 +135,7 @@ class Report:
     code: str | None = None
     at: datetime | None = None
     ref: str | None = None  # our delivery's id, where the callback's address names it
+    failure: SendError | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +162,21 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The provider took it; `provider_ref` is its id for later reports (None where it gives none)."""
+    """The provider took it; `provider_ref` is its id for later reports (None where it gives none).
+
+    `via`: the part of the channel that carried it, where it has several.
+    """
 
     provider_ref: str | None
+    via: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFile:
+    """What was fetched; `content_type` as the provider says it, without parameters."""
+
+    content: bytes
+    content_type: str
 
 
 class Channel(Protocol):
@@ -154,4 +205,13 @@ class Channel(Protocol):
 
     def send(self, outgoing: Outgoing) -> Sent:
         """Send by the provider's API. Raises SendError."""
+        ...
+
+
+@runtime_checkable
+class FetchesMedia(Protocol):
+    """A channel that can fetch what residents send besides words."""
+
+    def fetch(self, ref: str) -> MediaFile:
+        """What is behind a MediaRef's `ref`. Raises SendError: Retry where it may work later, else GiveUp."""
         ...

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from string import Formatter
@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from flask import Request
 
 from bot import texts
-from bot.channels import BadSignature, Entry, Inbound, OtherWay, Outgoing
+from bot.channels import BadSignature, Entry, Inbound, OtherWay, Outgoing, SendError, Unknown
 from bot.channels.phone import normalise
 from bot.channels.wording import clean
 from bot.database import Database
@@ -25,6 +25,7 @@ from bot.settings import SettingsError
 
 CHINA = ZoneInfo("Asia/Shanghai")
 SHORTEST_SECRET = 16
+MOST_LINES = 9  # lines of a parameter that may each have one of their own
 KEPT = 2000  # characters kept of what cannot be read
 Network = IPv4Network | IPv6Network
 
@@ -137,7 +138,7 @@ class Template:
     values: Mapping[str, str]
 
 
-Choose = Callable[[Outgoing], Template]
+Choose = Callable[[Outgoing], list[Template]]
 
 
 def chooser(database: Database, provider: str, longest: int | None = None) -> Choose:
@@ -146,22 +147,73 @@ def chooser(database: Database, provider: str, longest: int | None = None) -> Ch
     return lambda outgoing: choose(rules.current(), provider, outgoing, longest)
 
 
-def choose(book: RuleBook, provider: str, outgoing: Outgoing, longest: int | None = None) -> Template:
-    """The registered template that says all of `outgoing`: its own, else the general one with the text as its value.
+def choose(book: RuleBook, provider: str, outgoing: Outgoing, longest: int | None = None) -> list[Template]:
+    """The registered templates that say all of `outgoing`, to be sent in this order.
 
+    One for the whole where there is one; else one for each entry; else the general one with the text as its value.
     `longest`: how many characters a value may have. Raises OtherWay where no template fits.
     """
     rule = book.raw.get("sms_templates", {})
-    key = "+".join(entry.key for entry in outgoing.entries)
-    if (values := _values(outgoing.entries)) is not None:
-        said = _said(book, outgoing.entries, values)
-        for row in _rows(rule, "templates", provider, key):
-            if said <= set(row["params"]) and (found := _fill(row, values, longest)):
-                return found
+    entries = tuple(_resolved(book, entry) for entry in outgoing.entries)
+    if whole := _template(book, provider, entries, longest):
+        return [whole]
+    parts = [
+        _template(book, provider, (entry,), longest) or _short(book, provider, entry, longest) for entry in entries
+    ]
+    if parts and all(parts):
+        return [part for part in parts if part]
     for row in _rows(rule, "general", provider):
-        if found := _fill(row, {name: _flat(outgoing.text) for name in row["params"]}, longest):
-            return found
+        if found := _fill(row, {name: flat(outgoing.text) for name in row["params"]}, longest):
+            return [found]
+    key = "+".join(entry.key for entry in entries)
     raise OtherWay(f"no registered template at {provider} for {key or 'a typed text'}"[:160])
+
+
+def send_all(templates: list[Template], send: Callable[[Template], str | None]) -> str | None:
+    """Send one after the other; the last one's id. Raises SendError: Unknown once a part has gone out."""
+    ref = None
+    for gone, template in enumerate(templates):
+        try:
+            ref = send(template)
+        except SendError as error:
+            if not gone:
+                raise
+            raise Unknown(f"only a part went out: {error.reason}", error.code) from None
+    return ref
+
+
+def _resolved(book: RuleBook, entry: Entry) -> Entry:
+    """An answer to a question is registered as itself, not as a text with one long parameter."""
+    said = entry.params.get("answer")
+    for answer in book.dialogue.answers if said else ():
+        if said in (answer.text, answer.sms):
+            return Entry(f"answer.{answer.id}")
+    return entry
+
+
+def _template(book: RuleBook, provider: str, entries: tuple[Entry, ...], longest: int | None) -> Template | None:
+    """The template of these entries together that tells everything."""
+    values = _values(entries)
+    if values is None:
+        return None
+    said = _said(book, entries, values)
+    key = "+".join(entry.key for entry in entries)
+    for row in _rows(book.raw.get("sms_templates", {}), "templates", provider, key):
+        if all(_tells(row, name, values) for name in said) and (found := _fill(row, values, longest)):
+            return found
+    return None
+
+
+def _tells(row: Mapping[str, Any], name: str, values: Mapping[str, str]) -> bool:
+    """Whether a template has room for a parameter: as a whole, or for each of its lines."""
+    lines = [line_name(name, number) for number in range(1, MOST_LINES + 1)]
+    used = [line for line in lines if line in values]
+    return name in row["params"] or (bool(used) and set(used) <= set(row["params"]))
+
+
+def _short(book: RuleBook, provider: str, entry: Entry, longest: int | None) -> Template | None:
+    """The template of `<entry>_short`, where the catalogue has one: less is said, and still more than nothing."""
+    return _template(book, provider, (replace(entry, key=f"{entry.key}_short"),), longest)
 
 
 def _rows(rule: Mapping[str, Any], *path: str) -> list[dict[str, Any]]:
@@ -178,9 +230,17 @@ def _values(entries: tuple[Entry, ...]) -> dict[str, str] | None:
     values: dict[str, str] = {}
     for entry in entries:
         for name, value in entry.params.items():
-            if values.setdefault(name, _flat(value)) != _flat(value):
+            if values.setdefault(name, flat(value)) != flat(value):
                 return None
+            lines = clean(value).splitlines()
+            if len(lines) > 1:
+                values |= {line_name(name, number): flat(line) for number, line in enumerate(lines, 1)}
     return values
+
+
+def line_name(name: str, number: int) -> str:
+    """What one line of a parameter is called, where a template has a parameter for each."""
+    return f"{name}_{number}"
 
 
 def _said(book: RuleBook, entries: tuple[Entry, ...], values: Mapping[str, str]) -> set[str]:
@@ -197,5 +257,6 @@ def _fill(row: Mapping[str, Any], values: Mapping[str, str], longest: int | None
     return Template(str(row["id"]), filled) if fits else None
 
 
-def _flat(text: str) -> str:
+def flat(text: str) -> str:
+    """The text on one line."""
     return " ".join(clean(text).split())

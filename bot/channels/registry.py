@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bot.channels import Channel, sms_aliyun, sms_tencent, sms_twilio, wechat
+from bot.channels import Channel, sms_aliyun, sms_tencent, sms_twilio, wechat, wecom_robot
 from bot.database import Database
 from bot.settings import Settings
 
@@ -18,8 +18,11 @@ CREATORS: dict[str, Create] = {
     sms_tencent.NAME: sms_tencent.create,
 }
 
+# Channels by which staff are told; they have no webhook and no resident writes by them.
+STAFF_CREATORS: dict[str, Create] = {wecom_robot.NAME: wecom_robot.create}
+
 
 def create_channels(settings: Settings, database: Database) -> dict[str, Channel]:
     """The channels that are configured, by name. Raises SettingsError where one is configured in part."""
-    made = {name: create(settings, database) for name, create in CREATORS.items()}
+    made = {name: create(settings, database) for name, create in {**CREATORS, **STAFF_CREATORS}.items()}
     return {name: channel for name, channel in made.items() if channel is not None}

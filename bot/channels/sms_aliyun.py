@@ -17,6 +17,7 @@ from flask import Request, Response
 
 from bot.channels import (
     BadRequest,
+    Filtered,
     GiveUp,
     Inbound,
     Misconfigured,
@@ -28,10 +29,12 @@ from bot.channels import (
     SendError,
     Sent,
     Unknown,
+    Unreachable,
 )
 from bot.channels.mainland import (
     Choose,
     Door,
+    Template,
     china_time,
     chooser,
     digest,
@@ -39,6 +42,7 @@ from bot.channels.mainland import (
     items,
     mobile,
     objects,
+    send_all,
     unreadable,
     word,
 )
@@ -60,10 +64,10 @@ ERRORS: dict[str, tuple[type[SendError], str]] = {
     "isv.DAY_LIMIT_CONTROL": (Misconfigured, "the account's own daily limit is reached"),
     "isv.MONTH_LIMIT_CONTROL": (Misconfigured, "the account's own monthly limit is reached"),
     "isv.CUSTOMER_REFUSED": (OptedOut, "has opted out"),
-    "isv.MOBILE_NUMBER_ILLEGAL": (GiveUp, "not a mobile number"),
+    "isv.MOBILE_NUMBER_ILLEGAL": (Unreachable, "not a mobile number"),
     "isv.MOBILE_COUNT_OVER_LIMIT": (GiveUp, "too many numbers"),
-    "isv.BLACK_KEY_CONTROL_LIMIT": (GiveUp, "a value holds a forbidden word"),
-    "isv.SMS_CONTENT_ILLEGAL": (GiveUp, "the text is forbidden"),
+    "isv.BLACK_KEY_CONTROL_LIMIT": (Filtered, "a value holds a forbidden word"),
+    "isv.SMS_CONTENT_ILLEGAL": (Filtered, "the text is forbidden"),
     "isv.PARAM_NOT_SUPPORT_URL": (GiveUp, "a value holds an address"),
     "isv.PARAM_LENGTH_LIMIT": (OtherWay, "a value is too long for the template"),
     "isv.TEMPLATE_PARAMS_ILLEGAL": (OtherWay, "a value is not what its template allows"),
@@ -87,6 +91,25 @@ ERRORS: dict[str, tuple[type[SendError], str]] = {
     "isp.RAM_PERMISSION_DENY": (Misconfigured, "the RAM user may not send SMS"),
     "isp.SYSTEM_ERROR": (Unknown, "Aliyun's own error"),
     "isp.GATEWAY_ERROR": (Unknown, "Aliyun's own error"),
+}
+# The code of a report of failure → the same. The carriers' own words behind them are vague: a phone that is off and a
+# number that is dead may have one code, so it is tried once more.
+LATE: dict[str, tuple[type[SendError], str]] = {
+    "MOBILE_IN_BLACK": (OptedOut, "has opted out, or is on a black list"),
+    "USER_REJECT": (OptedOut, "has opted out"),
+    "MOBILE_ACCOUNT_ABNORMAL": (Unreachable, "the number is out of service"),
+    "MOBILE_NOT_ON_SERVICE": (Retry, "the handset is off, or the number out of service"),
+    "INVALID_NUMBER": (Retry, "the handset is off, or the number does not exist"),
+    "MOBILE_TERMINAL_ERROR": (Retry, "the handset takes no more"),
+    "MOBLLE_TERMINAL_ERROR": (Retry, "the handset takes no more"),  # so spelled in Aliyun's own list
+    "IS_CLOSE": (Retry, "the carrier's line is closed"),
+    "SP_UNKNOWN_ERROR": (Unknown, "unknown error"),
+    "MOBILE_SEND_LIMIT": (OtherWay, "no more messages to this number today"),
+    "CONTENT_KEYWORD": (Filtered, "the carrier filtered the text"),
+    "CONTENT_ERROR": (Filtered, "the text lacks what its kind must say"),
+    "SIGNATURE_BLACKLIST": (Misconfigured, "the signature is on a black list"),
+    "NO_ROUTE": (Misconfigured, "no carrier takes this kind of text"),
+    "PARAMS_ILLEGAL": (Misconfigured, "the parameters are not what Aliyun expects"),
 }
 FAMILIES: dict[str, tuple[type[SendError], str]] = {  # beginning of a code of the API gateway
     "Throttling": (Retry, "too many requests"),
@@ -115,10 +138,10 @@ class Aliyun:
     reply_deadline = 0.0  # Aliyun waits 700 ms: store and acknowledge
     max_bytes: int | None = None
 
-    def __init__(self, settings: Settings, entrance: Door, template: Choose, api: Api) -> None:
+    def __init__(self, settings: Settings, entrance: Door, templates: Choose, api: Api) -> None:
         self._settings = settings
         self._door = entrance
-        self._template = template
+        self._templates = templates
         self._api = api
 
     # --- receiving
@@ -145,24 +168,26 @@ class Aliyun:
     # --- sending
 
     def send(self, outgoing: Outgoing) -> Sent:
-        """Send the registered template of what is to be said. Raises SendError."""
+        """Send what is to be said by registered templates. Raises SendError."""
         number = _MOBILE.fullmatch(outgoing.to)
         if number is None:
             raise OtherWay("not a mainland mobile number")
-        template = self._template(outgoing)
+        return Sent(send_all(self._templates(outgoing), lambda template: self._send(number[1], template, outgoing.ref)))
+
+    def _send(self, number: str, template: Template, ref: str) -> str | None:
         answer = self._api(
             {
-                "phone_numbers": number[1],
+                "phone_numbers": number,
                 "sign_name": self._settings.aliyun_sign_name,
                 "template_code": template.id,
                 "template_param": json.dumps(dict(template.values), ensure_ascii=False),
-                "out_id": outgoing.ref,
+                "out_id": ref,
             }
         )
         code = word(answer, "Code")
         if code != "OK":  # refusals come with HTTP 200
             raise _send_error(code, 200)
-        return Sent(word(answer, "BizId") or None)
+        return word(answer, "BizId") or None
 
 
 def _inbound(item: Any) -> Inbound:
@@ -191,7 +216,11 @@ def _report(item: Mapping[str, Any]) -> Report | None:
         return None
     code = word(item, "err_code") if state == "failed" else ""
     at, ours = china_time(word(item, "report_time")), word(item, "out_id")
-    return Report(NAME, ref[:64], state, code=code[:64] or None, at=at, ref=ours or None)
+    failure = None
+    if state == "failed":
+        kind, reason = LATE.get(code, (GiveUp, "undelivered"))
+        failure = kind(reason, code[:64] or None)
+    return Report(NAME, ref[:64], state, code=code[:64] or None, at=at, ref=ours or None, failure=failure)
 
 
 def _send_error(code: str, status: int) -> SendError:

@@ -16,6 +16,7 @@ from flask import Request, Response
 
 from bot.channels import (
     BadRequest,
+    Filtered,
     GiveUp,
     Inbound,
     Misconfigured,
@@ -27,10 +28,12 @@ from bot.channels import (
     SendError,
     Sent,
     Unknown,
+    Unreachable,
 )
 from bot.channels.mainland import (
     Choose,
     Door,
+    Template,
     china_time,
     chooser,
     digest,
@@ -38,6 +41,7 @@ from bot.channels.mainland import (
     items,
     mobile,
     objects,
+    send_all,
     unreadable,
     word,
 )
@@ -56,7 +60,7 @@ STATES = {"SUCCESS": "delivered", "FAIL": "failed"}
 # Beginning of Tencent's error code → what to do next and why; the longest that fits counts.
 ERRORS: dict[str, tuple[type[SendError], str]] = {
     "FailedOperation": (GiveUp, "refused"),
-    "FailedOperation.ContainSensitiveWord": (GiveUp, "the text holds a forbidden word"),
+    "FailedOperation.ContainSensitiveWord": (Filtered, "the text holds a forbidden word"),
     "FailedOperation.PhoneNumberInBlacklist": (OptedOut, "has opted out, or the carrier protects the number"),
     "FailedOperation.InsufficientBalanceInSmsPackage": (Misconfigured, "the SMS package is used up"),
     "FailedOperation.FailResolvePacket": (Misconfigured, "the request is not what Tencent expects"),
@@ -74,7 +78,7 @@ ERRORS: dict[str, tuple[type[SendError], str]] = {
     "InternalError.Sig": (Misconfigured, "the credentials are refused"),
     "InvalidParameter": (GiveUp, "a parameter is refused"),
     "InvalidParameterValue.ContentLengthLimit": (GiveUp, "the text is too long"),
-    "InvalidParameterValue.IncorrectPhoneNumber": (GiveUp, "not a phone number"),
+    "InvalidParameterValue.IncorrectPhoneNumber": (Unreachable, "not a phone number"),
     "InvalidParameterValue.ProhibitedUseUrlInTemplateParameter": (GiveUp, "a value holds an address"),
     "InvalidParameterValue.SdkAppIdNotExist": (Misconfigured, "the SdkAppId does not exist"),
     "InvalidParameterValue.TemplateParameter": (OtherWay, "a value is not what its template allows"),
@@ -95,6 +99,17 @@ ERRORS: dict[str, tuple[type[SendError], str]] = {
     "IpInBlacklist": (Misconfigured, "our address is refused"),
     "IpNotInWhitelist": (Misconfigured, "our address is not on the list"),
 }
+# Beginning of the carrier's code in a report of failure → the same. Tencent hands them on as they come, and carriers use
+# one code for a phone that is off and a number that is dead, so it is tried once more.
+LATE: tuple[tuple[str, type[SendError], str], ...] = (
+    ("UNDELIV", Retry, "the handset is off, or the number out of service"),
+    ("EXPIRED", Retry, "the handset was off too long"),
+    ("MK:", Retry, "the handset is off, or the number out of service"),
+    ("BLACK", OptedOut, "is on a black list"),
+    ("REJECT", Filtered, "the carrier refused the text"),
+    ("KEYWORD", Filtered, "the carrier filtered the text"),
+    ("NOROUTE", Misconfigured, "no carrier takes this kind of text"),
+)
 AFTER = {  # seconds until a retry makes sense
     "LimitExceeded.PhoneNumberThirtySecondLimit": 31.0,
     "LimitExceeded.PhoneNumberOneHourLimit": 3600.0,
@@ -116,10 +131,10 @@ class Tencent:
     reply_deadline = 0.0  # a response has no room for an answer: store and acknowledge
     max_bytes: int | None = None
 
-    def __init__(self, settings: Settings, entrance: Door, template: Choose, api: Api) -> None:
+    def __init__(self, settings: Settings, entrance: Door, templates: Choose, api: Api) -> None:
         self._settings = settings
         self._door = entrance
-        self._template = template
+        self._templates = templates
         self._api = api
 
     # --- receiving
@@ -146,10 +161,12 @@ class Tencent:
     # --- sending
 
     def send(self, outgoing: Outgoing) -> Sent:
-        """Send the registered template of what is to be said. Raises SendError."""
+        """Send what is to be said by registered templates. Raises SendError."""
         if not outgoing.to.startswith("+86"):
             raise OtherWay("not a mainland mobile number")
-        template = self._template(outgoing)
+        return Sent(send_all(self._templates(outgoing), lambda template: self._send(outgoing, template)))
+
+    def _send(self, outgoing: Outgoing, template: Template) -> str | None:
         status = self._api(
             {
                 "PhoneNumberSet": [outgoing.to],
@@ -163,7 +180,7 @@ class Tencent:
         code = word(status, "Code")
         if code != "Ok":  # refusals of a number come in an answer that is none
             raise _send_error(code)
-        return Sent(word(status, "SerialNo") or None)
+        return word(status, "SerialNo") or None
 
 
 def _inbound(item: Any) -> Inbound:
@@ -204,7 +221,15 @@ def _report(item: Mapping[str, Any]) -> Report | None:
     if state is None or not ref:
         return None
     code = word(item, "errmsg") if state == "failed" else ""
-    return Report(NAME, ref[:64], state, code=code[:64] or None, at=china_time(word(item, "user_receive_time")))
+    at, failure = china_time(word(item, "user_receive_time")), _late(code) if state == "failed" else None
+    return Report(NAME, ref[:64], state, code=code[:64] or None, at=at, failure=failure)
+
+
+def _late(code: str) -> SendError:
+    for beginning, kind, reason in LATE:
+        if code.upper().startswith(beginning):
+            return kind(reason, code[:64])
+    return GiveUp("undelivered", code[:64] or None)
 
 
 def _send_error(code: str) -> SendError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -25,8 +26,11 @@ from werkzeug.datastructures import MultiDict
 from bot.channels import (
     BadRequest,
     BadSignature,
+    Filtered,
     GiveUp,
     Inbound,
+    MediaFile,
+    MediaRef,
     Misconfigured,
     OptedOut,
     OtherWay,
@@ -36,6 +40,7 @@ from bot.channels import (
     SendError,
     Sent,
     Unknown,
+    Unreachable,
 )
 from bot.channels.network import never_left, session_for
 from bot.channels.phone import normalise
@@ -56,6 +61,7 @@ STATES: dict[str, str | None] = {
     "queued": None,
     "sending": None,
     "sent": "sent",
+    "partially_delivered": "sent",
     "delivered": "delivered",
     "read": "delivered",
     "undelivered": "failed",
@@ -63,37 +69,57 @@ STATES: dict[str, str | None] = {
     "canceled": "failed",
 }
 
-# Twilio's error code → what to do next and why. A code that is not here is judged by the HTTP status.
+# Twilio's error code → what to do next and why, when it refuses a message and when it reports on one. A refusal whose
+# code is not here is judged by the HTTP status; a report says that the text is lost.
 ERRORS: dict[int, tuple[type[SendError], str]] = {
     20429: (Retry, "too many requests"),
     21611: (Retry, "the number's queue is full"),
     30001: (Retry, "the queue is full"),
     30003: (Retry, "the handset is off or out of reach"),
+    30017: (Retry, "the carrier's network is busy"),
+    30022: (Retry, "the carrier's rate is exceeded"),
     20003: (Misconfigured, "the credentials are refused"),
     20404: (Misconfigured, "the account does not exist"),
     20005: (Misconfigured, "the account is not active"),
+    30002: (Misconfigured, "the account is suspended"),
+    30010: (Misconfigured, "it costs more than the limit that was set"),
+    30023: (Misconfigured, "the carrier's daily limit is reached"),
+    30032: (Misconfigured, "the number to send from is not verified"),
+    30034: (Misconfigured, "the number to send from is not registered with the carriers"),
     21408: (Misconfigured, "sending to this region is not enabled"),
     21603: (Misconfigured, "no number to send from"),
     21606: (Misconfigured, "the number to send from is not ours"),
+    21608: (Misconfigured, "a trial account sends to verified numbers only"),
     21609: (Misconfigured, "the status callback's address is not public"),
     21612: (Misconfigured, "this sender cannot reach that country"),
     21659: (Misconfigured, "the number to send from is not Twilio's"),
     21660: (Misconfigured, "the number to send from is another account's"),
+    21701: (Misconfigured, "the messaging service does not exist"),
+    21703: (Misconfigured, "the messaging service has no number"),
+    21704: (Misconfigured, "the messaging service has no number"),
+    21705: (Misconfigured, "the messaging service does not exist"),
     21610: (OptedOut, "has opted out"),
-    21211: (GiveUp, "not a phone number"),
-    21614: (GiveUp, "a landline"),
+    21211: (Unreachable, "not a phone number"),
+    21614: (Unreachable, "a landline"),
+    21635: (Unreachable, "a landline"),
+    30004: (Unreachable, "blocked"),
+    30005: (Unreachable, "the number is unknown"),
+    30006: (Unreachable, "a landline or an unreachable carrier"),
     21602: (GiveUp, "the text is empty"),
     21617: (GiveUp, "the text is too long"),
-    30004: (GiveUp, "blocked"),
-    30005: (GiveUp, "the number is unknown"),
-    30006: (GiveUp, "a landline or an unreachable carrier"),
-    30007: (GiveUp, "the carrier filtered the text"),
+    30007: (Filtered, "the carrier filtered the text"),
     30008: (Unknown, "unknown error"),
+    30009: (Unknown, "a part of it was lost"),
     20500: (Unknown, "Twilio's own error"),
 }
-AFTER = {20429: 30.0, 21611: 600.0, 30001: 600.0, 30003: 1800.0}  # seconds until a retry makes sense
+# Seconds until a retry makes sense.
+AFTER = {20429: 30.0, 21611: 600.0, 30001: 600.0, 30003: 1800.0, 30017: 600.0, 30022: 600.0}
 
+# What Advanced Opt-Out has recognised, and answered, before it comes to us.
+_KEYWORDS = {"STOP": "stop", "START": "start", "HELP": "help"}
 _MEDIA = {"image": "image", "audio": "voice", "video": "video"}
+MAX_MEDIA = 10 << 20  # bytes; Twilio takes 5 MB
+KEEPS = timedelta(days=30)  # Twilio keeps media until they are deleted; after this long something else is wrong
 _KEPT = ("MessagingServiceSid", "NumSegments", "OptOutType", "ReferralNumMedia", "Latitude", "Longitude", "Label")
 _SID = re.compile(r"[A-Za-z0-9]{2,64}\Z")
 _LONGEST_ACCOUNT = 64
@@ -109,9 +135,10 @@ class Twilio:
     reply_deadline = 4.0  # Twilio waits 15 s; our lease on the contact is shorter
     max_bytes: int | None = None
 
-    def __init__(self, settings: Settings, client: Client) -> None:
+    def __init__(self, settings: Settings, client: Client, http: requests.Session) -> None:
         self._settings = settings
         self._client = client
+        self._http = http
         self._validator = RequestValidator(settings.twilio_auth_token)
 
     # --- receiving
@@ -178,6 +205,25 @@ class Twilio:
                 raise Unknown(f"only a part went out: {error.reason}", error.code) from None
         return Sent(sid)
 
+    # --- photos
+
+    def fetch(self, ref: str) -> MediaFile:
+        """A photo, a voice message or a film, by its address at Twilio. Raises SendError."""
+        if not ref.startswith((f"{API}/", f"{self._settings.twilio_api.rstrip('/')}/")):
+            raise GiveUp("not an address of Twilio's")  # our credentials go to nobody else
+        try:
+            with self._http.get(ref, auth=self._client.auth, timeout=TIMEOUT, stream=True) as answer:
+                if answer.status_code in (401, 403):
+                    raise Misconfigured("the credentials are refused", str(answer.status_code))
+                if answer.status_code != 200:
+                    kind = GiveUp if answer.status_code in (404, 410) else Retry
+                    raise kind(f"HTTP {answer.status_code}")
+                content = _read(answer)
+                told = answer.headers.get("Content-Type", "application/octet-stream")
+        except requests.RequestException as error:
+            raise Retry(type(error).__name__) from None
+        return MediaFile(content, told.split(";")[0].strip())
+
     @property
     def _may_send_to_mainland(self) -> bool:
         return self._settings.twilio_allow_mainland == "1" or self._settings.is_demo
@@ -215,6 +261,16 @@ class Twilio:
         return {"from_": wrote_to if wrote_to and wrote_to.startswith("+") else configured}
 
 
+def _read(answer: requests.Response) -> bytes:
+    """The body, whatever length the answer announces. Raises GiveUp beyond MAX_MEDIA."""
+    content = bytearray()
+    for chunk in answer.iter_content(1 << 16):
+        content += chunk
+        if len(content) > MAX_MEDIA:
+            raise GiveUp("too large")
+    return bytes(content)
+
+
 def _raw_path(request: Request) -> str:
     """Path and query as they were sent. Never the Host header, and never Werkzeug's URL, which decodes %2F."""
     raw = request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI") or request.full_path.rstrip("?")
@@ -233,9 +289,12 @@ def _inbound(channel: str, form: MultiDict[str, str]) -> Inbound:
         provider_id=_unique_id(form),
         sender=normalise(form.get("From", "")),
         recipient=clean(form.get("To", "")).strip()[:_LONGEST_ACCOUNT],
-        kind=_kind(text, media),
+        kind=_KEYWORDS.get(form.get("OptOutType", "")) or _kind(text, media),
         text=text,
         payload={name: form[name] for name in _KEPT if form.get(name)} | ({"media": media} if media else {}),
+        media=tuple(
+            MediaRef(kind, found["url"], KEEPS) for found in media if (kind := _MEDIA.get(found["type"].split("/")[0]))
+        ),
     )
 
 
@@ -268,7 +327,15 @@ def _report(channel: str, form: MultiDict[str, str], ref: str | None) -> list[In
     if state is None or not _SID.match(sid):
         return []
     code = form.get("ErrorCode") or None
-    return [Report(channel, sid, state, code=code[:16] if code and code != "0" else None, ref=ref)]
+    code = code[:16] if code and code != "0" else None
+    return [Report(channel, sid, state, code, ref=ref, failure=_late(code) if state == "failed" else None)]
+
+
+def _late(code: str | None) -> SendError:
+    """What a report's error code leads to; without one that is known, the text is simply lost."""
+    number = int(code) if code and code.isascii() and code.isdigit() else 0
+    kind, reason = ERRORS.get(number, (GiveUp, "undelivered"))
+    return kind(reason, code, AFTER.get(number))
 
 
 def _twiml(document: MessagingResponse) -> Response:
@@ -314,9 +381,13 @@ def create(settings: Settings, database: Database, http: requests.Session | None
         raise SettingsError(
             "Twilio needs HEATLINE_TWILIO_ACCOUNT_SID, HEATLINE_TWILIO_AUTH_TOKEN and HEATLINE_TWILIO_FROM."
         )
+    key = (settings.twilio_api_key_sid, settings.twilio_api_key_secret)
+    if any(key) and not all(key):
+        raise SettingsError("A Twilio API key needs HEATLINE_TWILIO_API_KEY_SID and HEATLINE_TWILIO_API_KEY_SECRET.")
+    session = http or session_for(settings.twilio_api)
     client = Client(
-        settings.twilio_account_sid,
-        settings.twilio_auth_token,
-        http_client=_Http(settings.twilio_api, http or session_for(settings.twilio_api)),
+        *(key if all(key) else (settings.twilio_account_sid, settings.twilio_auth_token)),
+        account_sid=settings.twilio_account_sid,
+        http_client=_Http(settings.twilio_api, session),
     )
-    return Twilio(settings, client)
+    return Twilio(settings, client, session)

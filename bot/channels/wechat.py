@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import logging
 import secrets
-from datetime import datetime, time, timedelta
+from datetime import timedelta
 from functools import cached_property
 
 import requests
@@ -16,64 +16,26 @@ from wechatpy.exceptions import InvalidAppIdException
 from wechatpy.replies import TextReply
 
 from bot import clock
-from bot.channels import (
-    BadSignature,
-    GiveUp,
-    Inbound,
-    Misconfigured,
-    OptedOut,
-    OtherWay,
-    Outgoing,
-    Report,
-    Retry,
-    SendError,
-    Sent,
-    Unknown,
-)
+from bot.channels import BadSignature, Inbound, MediaFile, Outgoing, Report, Sent
 from bot.channels.network import session_for
-from bot.channels.wechat_client import CredentialStore, StableWeChatClient, WeChatRefused, WeChatUnreachable
+from bot.channels.wechat_client import CredentialStore, StableWeChatClient
+from bot.channels.wechat_notices import Notices, StoredNotices
 from bot.channels.wechat_push import parse_xml, translate, word
-from bot.channels.wording import clean, fit, split_bytes
+from bot.channels.wechat_quota import ContactLedger, Ledger, Pauses, StoredPauses
+from bot.channels.wechat_send import MAX_BYTES, Sender, fetch
+from bot.channels.wording import clean, fit
 from bot.database import Database
 from bot.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)
 
 NAME = "wechat"
-MAX_BYTES = 2047  # of UTF-8 in one text
 FRESH = timedelta(minutes=10)  # how far a push's timestamp may be off
-MIDNIGHT = timedelta(hours=8)  # WeChat's daily quotas end at midnight in China, UTC+8
 
-# WeChat's errcode → what to do next and why. A code that is not here gives the delivery up.
-ERRORS: dict[int, tuple[type[SendError], str]] = {
-    -1: (Retry, "WeChat is busy"),
-    45011: (Retry, "too many calls this minute"),
-    45009: (Retry, "the day's quota of calls is used up"),
-    40001: (Misconfigured, "the access token is refused"),
-    40014: (Misconfigured, "the access token is refused"),
-    42001: (Misconfigured, "the access token is refused"),
-    40013: (Misconfigured, "the AppID is wrong"),
-    40125: (Misconfigured, "the AppSecret is wrong"),
-    40164: (Misconfigured, "this machine's address is not on the account's IP list"),
-    40243: (Misconfigured, "the AppSecret is frozen"),
-    89503: (Misconfigured, "an administrator must confirm this machine's address"),
-    48001: (Misconfigured, "the account has no right to send customer messages"),
-    48004: (Misconfigured, "this interface is banned for the account"),
-    50002: (Misconfigured, "the account is restricted"),
-    40037: (Misconfigured, "the template's id is wrong"),
-    47003: (Misconfigured, "a template's field has a wrong value"),
-    41030: (Misconfigured, "the template's page is wrong"),
-    40003: (OtherWay, "the openid is unknown"),
-    43004: (OtherWay, "does not follow the account"),
-    46004: (OtherWay, "the user does not exist"),
-    43019: (OtherWay, "the account has blocked this user"),
-    48002: (OptedOut, "refuses messages of the account"),
-    43101: (OptedOut, "refuses or has used up this subscription"),
-    45015: (OtherWay, "the 48 hours since their last message are over"),
-    45047: (OtherWay, "the 5 messages since their last one are used up"),
-    45002: (GiveUp, "the text is too long"),
-    44004: (GiveUp, "the text is empty"),
-    40007: (GiveUp, "the media are stale"),
+# Why the other modes are not for production.
+MODES = {
+    "plain": "signatures do not cover what residents write, so whoever saw one request can forge others; set it to safe",
+    "compatible": "every push carries its text in the clear as well; it is for changing over only; set it to safe",
 }
 
 
@@ -92,9 +54,12 @@ class WeChat:
     reply_deadline = 4.0  # WeChat waits 5 s
     max_bytes: int | None = MAX_BYTES
 
-    def __init__(self, settings: Settings, client: StableWeChatClient) -> None:
+    def __init__(
+        self, settings: Settings, client: StableWeChatClient, ledger: Ledger, pauses: Pauses, notices: Notices
+    ) -> None:
         self._settings = settings
         self._client = client
+        self._sender = Sender(settings, client, ledger, pauses, notices)
 
     # --- receiving
 
@@ -167,7 +132,7 @@ class WeChat:
         return Response("success", content_type="text/plain; charset=utf-8")
 
     def answer(self, request: Request, inbound: Inbound, text: str, ref: str) -> Response:
-        """A passive reply, encrypted when the push was; at most MAX_BYTES of it."""
+        """A passive reply, encrypted when the push was; at most MAX_BYTES of it (the service parts longer texts before)."""
         content = fit(clean(text).strip(), MAX_BYTES)
         if not content:
             return self.acknowledge(request)
@@ -184,33 +149,12 @@ class WeChat:
     # --- sending
 
     def send(self, outgoing: Outgoing) -> Sent:
-        """A customer-service message, in several pieces where it is long. Raises SendError."""
-        if not self._settings.wechat_secret:
-            raise Misconfigured("HEATLINE_WECHAT_SECRET is not set")
-        pieces = split_bytes(clean(outgoing.text).strip(), MAX_BYTES)
-        if not pieces:
-            raise GiveUp("the text is empty")
-        result: Sent | None = None
-        for piece in pieces:
-            try:
-                result = self._send_piece(outgoing.to, piece)
-            except SendError as error:
-                if result is None:
-                    raise
-                # Sending all of it again would tell the first part twice.
-                raise Unknown(f"only a part went out: {error.reason}", error.code) from None
-        assert result is not None
-        return result
+        """Push a text by the first way that is open. Raises SendError."""
+        return self._sender.send(outgoing)
 
-    def _send_piece(self, openid: str, text: str) -> Sent:
-        data = {"touser": openid, "msgtype": "text", "text": {"content": text}}
-        try:
-            result = self._client.call("message/custom/send", data)
-        except WeChatRefused as refusal:
-            raise _send_error(refusal) from None
-        except WeChatUnreachable as trouble:
-            raise _unreachable(trouble) from None
-        return Sent(str(result["msgid"]) if result.get("msgid") else None)
+    def fetch(self, ref: str) -> MediaFile:
+        """A photo, a voice message or a film, by its media_id. Raises SendError."""
+        return fetch(self._client, ref)
 
 
 def _passive(inbound: Inbound, content: str) -> str:
@@ -228,36 +172,24 @@ def _cdata(text: str) -> str:
     return text.replace("]]>", "]]]]><![CDATA[>")
 
 
-def _send_error(refusal: WeChatRefused) -> SendError:
-    code = refusal.errcode
-    kind, reason = ERRORS.get(code, (GiveUp, "WeChat refuses it"))
-    after = {45009: _until_midnight(clock.now()), 45011: 60.0}.get(code)
-    return kind(reason, str(code), after)
-
-
-def _until_midnight(now: datetime) -> float:
-    """Seconds until the daily quotas start anew."""
-    local = now + MIDNIGHT
-    next_day = datetime.combine(local.date() + timedelta(days=1), time(), local.tzinfo)
-    return (next_day - local).total_seconds()
-
-
-def _unreachable(trouble: WeChatUnreachable) -> SendError:
-    code = str(trouble.status) if trouble.status else None
-    return Unknown(trouble.reason, code) if trouble.sent else Retry(trouble.reason, code)
-
-
 def create(settings: Settings, database: Database, http: requests.Session | None = None) -> WeChat | None:
     """The channel, or None where its settings are not given. Raises SettingsError where they are given in part."""
     if not settings.wechat_token and not settings.wechat_appid:
         return None
     if not settings.wechat_token or not settings.wechat_appid:
         raise SettingsError("WeChat needs both HEATLINE_WECHAT_TOKEN and HEATLINE_WECHAT_APPID.")
-    client = StableWeChatClient(
+    if settings.wechat_mode != "safe" and not settings.is_demo:
+        log.warning("HEATLINE_WECHAT_MODE is %s: %s", settings.wechat_mode, MODES[settings.wechat_mode])
+    client = create_client(settings, database, http)
+    return WeChat(settings, client, ContactLedger(database), StoredPauses(database), StoredNotices(database))
+
+
+def create_client(settings: Settings, database: Database, http: requests.Session | None = None) -> StableWeChatClient:
+    """The account's API, its token shared through the database."""
+    return StableWeChatClient(
         settings.wechat_appid,
         settings.wechat_secret,
         CredentialStore(database),
         base=settings.wechat_api,
         http=http or session_for(settings.wechat_api),
     )
-    return WeChat(settings, client)

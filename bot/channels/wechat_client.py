@@ -6,8 +6,11 @@ the texts of its errors; StableWeChatClient mends these.
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 from sqlalchemy import delete, update
@@ -21,7 +24,9 @@ from bot.database import Database
 from bot.models import Credential
 from bot.upsert import insert_ignoring
 
+T = TypeVar("T")
 TOKEN_ERRORS = (40001, 40014, 42001)
+JSON = "application/json"
 TIMEOUT = 4.0  # seconds for connecting, and for each read
 EARLY = timedelta(seconds=60)  # a token is dropped this long before it expires
 
@@ -40,12 +45,16 @@ class WeChatUnreachable(Exception):
 
 
 class WeChatRefused(Exception):
-    """The API answered with an errcode; `in_token_call` says that it was the token call that was refused."""
+    """The API answered with an errcode; `in_token_call` says that it was the token call that was refused.
 
-    def __init__(self, errcode: int, *, in_token_call: bool = False) -> None:
+    `address` is this machine's, where WeChat says that it is not on the IP list.
+    """
+
+    def __init__(self, errcode: int, *, in_token_call: bool = False, address: str | None = None) -> None:
         super().__init__(f"WeChat answered errcode {errcode}")
         self.errcode = errcode
         self.in_token_call = in_token_call
+        self.address = address
 
 
 class CredentialStore(SessionStorage):  # type: ignore[misc]
@@ -117,7 +126,7 @@ class StableWeChatClient(WeChatClient):  # type: ignore[misc]
         data = _json(response, sent=False)
         token, seconds = data.get("access_token"), data.get("expires_in", 7200)
         if isinstance(data.get("errcode"), int) and data["errcode"] != 0:
-            raise WeChatRefused(data["errcode"], in_token_call=True)
+            raise WeChatRefused(data["errcode"], in_token_call=True, address=_address_in(data.get("errmsg")))
         if not isinstance(token, str) or not isinstance(seconds, int):
             raise WeChatUnreachable("the token call's answer has no token", sent=False)
         self.session.set(self.access_token_key, token, seconds)
@@ -130,13 +139,46 @@ class StableWeChatClient(WeChatClient):  # type: ignore[misc]
             raise WeChatUnreachable("the answer is not the API's", sent=True)
         return result
 
+    def ask(self, path: str, **params: str) -> dict[str, Any]:
+        """GET a path such as `/cgi-bin/menu/get`; a JSON object without an errcode, or with 0, is a success."""
+        result = self.get(f"{self._base}{path}", params=params)
+        if not isinstance(result, dict):
+            raise WeChatUnreachable("the answer is not the API's", sent=False)
+        return result
+
+    def download(self, path: str, most: int, **params: str) -> tuple[bytes, str]:
+        """GET bytes and their type; a JSON answer with an errcode raises WeChatRefused, more than `most` bytes TooLarge."""
+        return self._with_token(
+            lambda token: self._bytes(f"{self._base}{path}", most, {**params, "access_token": token})
+        )
+
+    def download_from(self, url: str, most: int) -> tuple[bytes, str]:
+        """The same from an address that WeChat named; it is not told our token."""
+        return self._bytes(url, most, {})
+
+    def _bytes(self, url: str, most: int, params: dict[str, str]) -> tuple[bytes, str]:
+        try:
+            with self._http.get(url, params=params, timeout=self.timeout, stream=True) as response:
+                if response.status_code >= 400:
+                    raise _http_error(response.status_code)
+                content = b"".join(_at_most(response, most))
+        except requests.RequestException as error:
+            raise WeChatUnreachable(type(error).__name__, sent=False) from None
+        kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        return content, JSON if _is_answer(content) else kind
+
     def _request(self, method: str, url_or_endpoint: str, **kwargs: Any) -> Any:
         """One call, and one more with a new token where the token was the trouble."""
         params = dict(kwargs.pop("params", None) or {})
+        return self._with_token(
+            lambda token: self._once(method, url_or_endpoint, {**params, "access_token": token}, kwargs)
+        )
+
+    def _with_token(self, call: Callable[[str], T]) -> T:
         for last_try in (False, True):
             token = self.access_token
             try:
-                return self._once(method, url_or_endpoint, {**params, "access_token": token}, kwargs)
+                return call(token)
             except WeChatRefused as refusal:
                 if last_try or refusal.errcode not in TOKEN_ERRORS:
                     raise
@@ -150,11 +192,43 @@ class StableWeChatClient(WeChatClient):  # type: ignore[misc]
         except WeChatClientException as error:
             if error.errcode is None:  # an HTTP status; the chained error's text holds the URL with the token
                 raise _http_error(error.response.status_code) from None
-            raise WeChatRefused(int(error.errcode)) from None
+            raise WeChatRefused(int(error.errcode), address=_address_in(error.errmsg)) from None
         except requests.RequestException as error:
             raise WeChatUnreachable(type(error).__name__, sent=not never_left(error)) from None
         except (TypeError, ValueError):  # an errcode that is no number
             raise WeChatUnreachable("the answer is not the API's", sent=True) from None
+
+
+class TooLarge(Exception):
+    """What was to be downloaded is larger than anything WeChat lets residents send."""
+
+
+def _at_most(response: requests.Response, most: int) -> Iterator[bytes]:
+    size = 0
+    for chunk in response.iter_content(64 * 1024):
+        size += len(chunk)
+        if size > most:
+            raise TooLarge
+        yield chunk
+
+
+def _is_answer(content: bytes) -> bool:
+    """Whether this is JSON of the API, whatever type it says it has; raises WeChatRefused for an error of the API."""
+    if not content.startswith(b"{"):
+        return False
+    try:
+        data = json.loads(content)
+    except ValueError:
+        return False
+    if isinstance(data, dict) and isinstance(data.get("errcode"), int) and data["errcode"] != 0:
+        raise WeChatRefused(data["errcode"])
+    return isinstance(data, dict)
+
+
+def _address_in(message: Any) -> str | None:
+    """The address in "invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist"; nothing else of a message is kept."""
+    match = re.search(r"invalid ip ([0-9a-fA-F.:]{3,45})", message) if isinstance(message, str) else None
+    return match[1] if match else None
 
 
 def _http_error(status: int) -> WeChatUnreachable:

@@ -6,13 +6,15 @@ Nothing here raises for hostile input: what cannot be read is kept as an Inbound
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import xmltodict
 
-from bot.channels import Inbound, Report
+from bot.channels import Grant, Inbound, MediaRef, OtherWay, Report
 from bot.channels.wording import clean
 
 # WeChat's words → ours. A message of a type that is not here is "other" and is answered; an event is not.
@@ -32,8 +34,20 @@ EVENTS = {
     "click": "click",
     "templatesendjobfinish": "report",
     "subscribe_msg_sent_event": "report",
+    "subscribe_msg_popup_event": "subscription",
+    "subscribe_msg_change_event": "subscription",
 }
 TEXT_FIELD = {"text": "Content", "voice": "Recognition", "location": "Label", "link": "Title"}
+# What an act of the resident allows us to send (sendCustomMessage): a tap on a msgmenu item counts as one on the menu.
+MESSAGE = Grant("message", 5, timedelta(hours=48))
+ACTION = Grant("action", 3, timedelta(minutes=1))
+ACTIONS = frozenset({"follow", "scan", "click"})
+# Temporary media are kept by WeChat for 3 days (uploadTempMedia).
+MEDIA = {"image": "image", "voice": "voice", "video": "video", "shortvideo": "video"}
+MEDIA_LASTS = timedelta(days=3)
+SCENE = "qrscene_"  # stands before the scene of a QR code when following comes of scanning it
+# The part of the channel that a report is about, in front of the id it names (message and job ids are two namespaces).
+TEMPLATE, NOTICE = "template", "notice"
 
 _ENVELOPE = {"ToUserName", "FromUserName", "CreateTime", "MsgType", "MsgId", "Content", "Recognition", "Encrypt"}
 # An automatic position report is nobody's wish to tell us where they are: the position is not kept.
@@ -61,8 +75,7 @@ def translate(channel: str, body: bytes | str) -> list[Inbound | Report]:
     if not sender or not kind:
         return [_unreadable(channel, body)]
     inbound = _event(channel, data) if kind == "event" else _message(channel, data, kind, body)
-    report = _report(channel, data) if inbound.kind == "report" else None
-    return [inbound, report] if report else [inbound]
+    return [inbound, *(_reports(channel, data) if inbound.kind == "report" else ())]
 
 
 def word(data: dict[str, Any], name: str) -> str:
@@ -89,25 +102,71 @@ def _message(channel: str, data: dict[str, Any], msg_type: str, body: bytes | st
         provider_id=f"msg:{word(data, 'ToUserName')}:{number}",
         text=_raw(data, TEXT_FIELD[kind]) if kind in TEXT_FIELD else "",
         payload=_kept(data, set()) | ({"MsgType": msg_type} if kind == "other" else {}),
+        grant=ACTION if word(data, "bizmsgmenuid") else MESSAGE,
+        media=_media(data, msg_type),
     )
+
+
+def _media(data: dict[str, Any], msg_type: str) -> tuple[MediaRef, ...]:
+    ref = word(data, "MediaId")
+    return (MediaRef(MEDIA[msg_type], ref, MEDIA_LASTS),) if msg_type in MEDIA and ref else ()
 
 
 def _event(channel: str, data: dict[str, Any]) -> Inbound:
     """Events have no id of their own: two different ones may come from one resident within one second."""
     event = word(data, "Event")
-    about = word(data, "EventKey") or word(data, "MsgID") or word(data, "MsgId")
-    parts = ["evt", word(data, "ToUserName"), word(data, "FromUserName"), word(data, "CreateTime"), event, about]
+    kind = EVENTS.get(event.lower(), "other_event")
+    items = list(_items(data))
+    about = (
+        word(data, "EventKey")
+        or word(data, "MsgID")
+        or word(data, "MsgId")
+        or (_digest(json.dumps(items)) * bool(items))
+    )
+    # The openid itself would stand here in the clear, for ever.
+    who = _digest(word(data, "FromUserName"))[:24]
+    parts = ["evt", word(data, "ToUserName"), who, word(data, "CreateTime"), event, about]
     return _inbound(
         channel,
         data,
-        kind=EVENTS.get(event.lower(), "other_event"),
+        kind=kind,
         provider_id=":".join(parts),
-        payload=_kept(data, _NOT_KEPT.get(event.lower(), set())),
+        text=word(data, "EventKey").removeprefix(SCENE) if kind in ACTIONS else "",
+        payload=_kept(data, _NOT_KEPT.get(event.lower(), set()))
+        | ({"subscriptions": _subscriptions(items)} if kind == "subscription" else {}),
+        grant=ACTION if kind in ACTIONS else None,
     )
 
 
+def _items(data: dict[str, Any]) -> Iterator[dict[str, str]]:
+    """The entries of every <List>: it comes once (a dict) or several times (a list), in a wrapper of either name."""
+    for wrapper in data.values():
+        for holder in wrapper if isinstance(wrapper, list) else [wrapper]:
+            found = holder.get("List") if isinstance(holder, dict) else None
+            for item in found if isinstance(found, list) else [found]:
+                if isinstance(item, dict):
+                    yield {name: word(item, name) for name in item if not name.startswith(("#", "@"))}
+
+
+def _subscriptions(items: list[dict[str, str]]) -> list[dict[str, Any]]:
+    """What the resident has allowed and refused, in our words."""
+    return [
+        {"template": item["TemplateId"], "accepted": item["SubscribeStatusString"].lower() == "accept"}
+        for item in items
+        if item.get("TemplateId") and item.get("SubscribeStatusString")
+    ]
+
+
 def _inbound(
-    channel: str, data: dict[str, Any], *, kind: str, provider_id: str, payload: dict[str, Any], text: str = ""
+    channel: str,
+    data: dict[str, Any],
+    *,
+    kind: str,
+    provider_id: str,
+    payload: dict[str, Any],
+    text: str = "",
+    grant: Grant | None = None,
+    media: tuple[MediaRef, ...] = (),
 ) -> Inbound:
     return Inbound(
         channel=channel,
@@ -119,6 +178,8 @@ def _inbound(
         text=text,
         sent_at=_moment(word(data, "CreateTime")),
         payload=payload,
+        grant=grant,
+        media=media,
     )
 
 
@@ -136,14 +197,24 @@ def _unreadable(channel: str, body: bytes | str) -> Inbound:
     )
 
 
-def _report(channel: str, data: dict[str, Any]) -> Report | None:
-    """How a template message (one MsgID, one Status) fared; subscription messages list theirs, which we do not send."""
+def _reports(channel: str, data: dict[str, Any]) -> Iterator[Report]:
+    """How template messages (one MsgID, one Status) and subscription notices (a list of them) fared."""
+    at = _moment(word(data, "CreateTime"))
     ref, status = word(data, "MsgID"), word(data, "Status").lower()
-    if not ref or not status:
-        return None
-    if status == "success":
-        return Report(channel, ref, "delivered", at=_moment(word(data, "CreateTime")))
-    return Report(channel, ref, "failed", code=status[:64], at=_moment(word(data, "CreateTime")))
+    if ref and status:
+        yield _report(channel, f"{TEMPLATE}:{ref}", status, "0" if status == "success" else "", at)
+    for item in _items(data):
+        if item.get("MsgID") and (item.get("ErrorCode") or item.get("ErrorStatus")):
+            status, code = item.get("ErrorStatus", "").lower(), item.get("ErrorCode", "")
+            yield _report(channel, f"{NOTICE}:{item['MsgID']}", status, code or "0" * (status == "success"), at)
+
+
+def _report(channel: str, ref: str, status: str, code: str, at: datetime | None) -> Report:
+    """A report whose code is "0" where all went well; what failed may reach the resident another way."""
+    if code == "0":
+        return Report(channel, ref[:_LONGEST_ID], "delivered", at=at)
+    told = (f"{code} {status}".strip())[:64]
+    return Report(channel, ref[:_LONGEST_ID], "failed", code=told, at=at, failure=OtherWay(told))
 
 
 def _kept(data: dict[str, Any], without: set[str]) -> dict[str, Any]:

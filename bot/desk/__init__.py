@@ -9,10 +9,18 @@ from flask import Flask
 
 from bot.desk import (  # noqa: F401  each file adds its pages to the blueprint
     access,
+    alerts,
     callbacks,
     deliveries,
     health,
+    household,
+    jobs,
+    learning,
+    media,
+    moves,
+    people,
     reviews,
+    roster,
     ticket_changes,
     ticket_list,
     ticket_page,

@@ -8,7 +8,7 @@ from sqlalchemy.orm import selectinload
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
-from bot import clock, staff, tickets
+from bot import alerts, clock, staff, tickets
 from bot.desk import talk
 from bot.desk.pages import blueprint, me, page, permit, services
 from bot.models import Callback, Message, Staff, Ticket
@@ -20,7 +20,7 @@ MAX_NOTE = 500  # characters
 
 @blueprint.get("/callbacks")
 def callbacks() -> str:
-    """Calls that are owed, danger first and then the earliest promise, and the calls made last."""
+    """Calls that are owed, the late ones first, danger before the rest, the earliest promise; and the calls made last."""
     permit(staff.CALL)
     with services().database.reading() as session:
         columns = (
@@ -31,7 +31,9 @@ def callbacks() -> str:
             .options(selectinload(Callback.contact))
         )
         open_calls = columns.where(Callback.done_at.is_(None))
-        owed = open_calls.order_by(Callback.reason != "urgent", Callback.due_at, Callback.id).limit(MAX_SHOWN)
+        owed = open_calls.order_by(
+            Callback.due_at > clock.now(), Callback.reason != "urgent", Callback.due_at, Callback.id
+        ).limit(MAX_SHOWN)
         made = columns.where(Callback.done_at.is_not(None)).order_by(Callback.id.desc()).limit(20)
         return page(
             session,
@@ -69,6 +71,7 @@ def call_done(callback_id: int) -> Response:
         ticket = session.get(Ticket, callback.ticket_id) if callback.ticket_id else None
         if ticket is not None:
             actor = Actor("staff", staff_id=me().id)
-            tickets.add_note(services().context(session), ticket, f"回电：{note}", actor)
+            tickets.add_note(services().context(session), ticket, f"回电：{note}", actor, "called")
+            alerts.acknowledge_ticket(services().context(session), ticket, session.get_one(Staff, me().id))
     flash("已记下这次回电。")
     return redirect(url_for("desk.callbacks"))

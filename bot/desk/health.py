@@ -5,8 +5,11 @@ from __future__ import annotations
 from sqlalchemy import func, select
 
 from bot import clock, health, staff
+from bot.clock_models import Clock
 from bot.desk.pages import blueprint, page, permit, services
 from bot.models import ChannelState, Contact, Delivery, Review, Task
+
+NOTICE_MONTH = 10  # the State Council's notice for the next year comes out from then on
 
 
 @blueprint.get("/health")
@@ -22,6 +25,7 @@ def health_page() -> str:
             "tasks": select(func.count()).select_from(Task).where(Task.done_at.is_(None), Task.due_at <= now),
             "reviews": select(func.count()).select_from(Review).where(Review.decided_at.is_(None)),
         }
+        late = select(func.count()).select_from(Clock).where(Clock.next_at.is_not(None), Clock.due_at < now)
         return page(
             session,
             "health.html",
@@ -30,4 +34,13 @@ def health_page() -> str:
             channels=services().channels,
             channel_states={row.channel: row for row in session.scalars(select(ChannelState))},
             max_age=health.MAX_QUEUE_AGE,
+            unarranged=_unarranged(),
+            late=session.scalar(late) or 0,
         )
+
+
+def _unarranged() -> list[int]:
+    """This year and, from October on, the next: those whose notice of moved working days (调休) is not entered."""
+    today = clock.local_day(clock.now(), services().settings.zone)
+    years = [today.year, *([today.year + 1] if today.month >= NOTICE_MONTH else [])]
+    return [year for year in years if year not in services().rules.current().clocks.arranged]

@@ -12,6 +12,7 @@ from sqlalchemy.sql import Select
 
 from bot import clock, staff
 from bot.desk import words
+from bot.duty_models import Alert
 from bot.models import Callback, Delivery, Review, Staff, Ticket
 
 if TYPE_CHECKING:
@@ -60,7 +61,16 @@ def _badges(session: Session) -> dict[str, str]:
         staff.CALL: select(Callback.id).where(Callback.done_at.is_(None)),
         staff.DELIVER: select(Delivery.id).where(troubled),
     }
-    return {name: _capped(session, query) for name, query in waiting.items() if staff.may(me(), name)}
+    badges = {name: _capped(session, query) for name, query in waiting.items() if staff.may(me(), name)}
+    return {**badges, "alerts": _capped(session, unanswered_alerts().with_only_columns(Alert.id))}
+
+
+def unanswered_alerts() -> Select[Any]:
+    """The alerts within the asker's reach that nobody has acknowledged; a crew's are its team's and those without a place."""
+    mine = within_reach()
+    reach = [Alert.ticket_id.is_(None) | mine[0]] if mine else []
+    query = select(Alert).outerjoin(Ticket, Ticket.id == Alert.ticket_id)
+    return query.where(Alert.acknowledged_at.is_(None), *reach)
 
 
 def _capped(session: Session, query: Select[Any]) -> str:

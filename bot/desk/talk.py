@@ -10,7 +10,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot.desk import words
+from bot.desk.media import SHOWN, of_messages
 from bot.models import Delivery, Message
+from bot.push_models import Media
 
 BEFORE, AFTER = timedelta(hours=24), timedelta(hours=6)
 
@@ -27,6 +29,17 @@ class Line:
     intent: str | None = None
     state: str | None = None
     error: str | None = None
+    media: tuple[Shown, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A photo, a voice message or a film beside a text; `state` is wanted, kept or lost."""
+
+    id: int
+    kind: str
+    state: str
+    inline: bool
 
 
 def between(
@@ -45,7 +58,8 @@ def between(
         .order_by(Delivery.created_at.desc(), Delivery.id.desc())
         .limit(limit)
     ).all()
-    lines = [*map(_heard, messages), *map(_told, deliveries)]
+    kept = of_messages(session, [message.id for message in messages if message.kind != "text"])
+    lines = [*(_heard(message, kept.get(message.id, [])) for message in messages), *map(_told, deliveries)]
     # A reply bears the same moment as its message where the clock is coarse; theirs comes first.
     return sorted(lines, key=lambda line: (line.at, line.said_by == "us"))[-limit:]
 
@@ -56,11 +70,11 @@ def around(session: Session, message: Message, before: int = 10, after: int = 6)
     lines = between(session, [message.contact_id], at - BEFORE, at + AFTER)
     places = [place for place, line in enumerate(lines) if line.message_id == message.id]
     if not places:
-        return [_heard(message)]
+        return [_heard(message, of_messages(session, [message.id]).get(message.id, []))]
     return lines[max(0, places[0] - before) : places[0] + after + 1]
 
 
-def _heard(message: Message) -> Line:
+def _heard(message: Message, media: Sequence[Media]) -> Line:
     return Line(
         said_by="resident",
         at=message.received_at,
@@ -68,6 +82,7 @@ def _heard(message: Message) -> Line:
         contact_id=message.contact_id,
         message_id=message.id,
         intent=message.intent,
+        media=tuple(Shown(item.id, item.kind, item.state, item.content_type in SHOWN) for item in media),
     )
 
 

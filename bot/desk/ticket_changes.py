@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable
 
 from flask import flash, request, url_for
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
-from bot import staff, tickets
+from bot import clock, readings, staff, tickets
+from bot.clock_models import Escalation
 from bot.desk import words
 from bot.desk.pages import blueprint, me, permit, services, within_reach
 from bot.desk.ticket_page import Problem, reachable, show
@@ -51,7 +52,7 @@ def _apply(number: str, act: Change, done: str) -> Result:
             answer = standing.number
     except (Stale, StaleDataError, IntegrityError):
         return _refused(number, STALE, 409)
-    except (FormError, tickets.MoveRefused) as error:
+    except (FormError, tickets.MoveRefused, readings.BadReading) as error:
         return _refused(number, str(error), 422)
     # A corrected address or type may turn out to be another open ticket's; the two are one from then on.
     flash(done if answer == number else f"{done}{number} 已并入 {answer}，现在显示的是 {answer}。")
@@ -75,20 +76,65 @@ def move_ticket(number: str) -> Result:
 
     def act(context: Context, ticket: Ticket, actor: Actor) -> Ticket:
         to = request.form.get("to", "")
-        if to not in context.book.status_names or to == "merged":
+        if to not in {*context.book.status_names, *context.book.table.steps} - {"merged", "merge", "split"}:
             raise FormError("请选一个新状态。")
+        step = context.book.table.step(ticket.status, to, actor.kind)
         note = _field("note", MAX_NOTE, "给住户的话")
-        tickets.move(context, ticket, to, actor, note=note, resolution=_resolution(to))
+        if step.why and not note:
+            raise FormError(f"“{step.name}”要写一句原因。")
+        tickets.move(context, ticket, step.key, actor, note=note, resolution=_resolution(step.to))
         return ticket
 
     return _apply(number, act, "状态已更新。")
 
 
-def _resolution(to: str) -> str | None:
+def _resolution(to: str | None) -> str | None:
     if to == "cancelled":
         return "withdrawn"
     chosen = request.form.get("resolution", "")
     return (chosen if chosen in words.RESOLUTIONS else "unconfirmed") if to == "closed" else None
+
+
+@blueprint.post("/tickets/<number>/split")
+def split_ticket(number: str) -> Result:
+    """Make a ticket of its own for one of the problems that this one is about besides its first."""
+
+    def act(context: Context, ticket: Ticket, actor: Actor) -> Ticket:
+        tickets.split(context, ticket, request.form.get("intent", ""), actor)
+        return ticket
+
+    return _apply(number, act, "已拆单，新单的单号在进度里。")
+
+
+@blueprint.post("/tickets/<number>/reading")
+def measure_ticket(number: str) -> Result:
+    """Enter what was measured on site."""
+
+    def act(context: Context, ticket: Ticket, actor: Actor) -> Ticket:
+        typed = (_field("value", 8, "室温") or "").rstrip("℃度").strip()
+        if not re.fullmatch(r"-?\d{1,2}(\.\d{1,2})?", typed):
+            raise FormError("室温要填数字，比如 17.5。")
+        room, instrument = _field("where", 16, "房间"), _field("instrument", 32, "仪器编号")
+        readings.measured(context, ticket, float(typed), room, actor, instrument)
+        return ticket
+
+    return _apply(number, act, "测温已记下。")
+
+
+@blueprint.post("/tickets/<number>/seen")
+def see_escalations(number: str) -> Result:
+    """Somebody is looking after what was late; the ladder goes on all the same until it is done."""
+    permit(staff.WORK)
+    with services().database.transaction() as session:
+        ticket = reachable(session, number)
+        open_ones = update(Escalation).where(
+            Escalation.ticket_id == ticket.id, Escalation.seen_at.is_(None), Escalation.settled_at.is_(None)
+        )
+        session.execute(open_ones.values(seen_at=clock.now(), seen_by=me().id))
+        note, actor = "已看到催办", Actor("staff", staff_id=me().id)
+        tickets.add_note(services().context(session), ticket, note, actor)
+    flash("已记下：您在处理。")
+    return redirect(url_for("desk.ticket", number=number))
 
 
 @blueprint.post("/tickets/<number>/retype")

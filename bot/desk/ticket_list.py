@@ -8,7 +8,7 @@ from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
 from bot import clock, staff
-from bot.desk import search
+from bot.desk import search, ticket_time
 from bot.desk.pages import blueprint, me, page, page_number, permit, services, within_reach
 from bot.models import Community, Team
 from bot.texts import address_line
@@ -36,6 +36,7 @@ def tickets() -> str | Response:
             found=found,
             groups=search.GROUPS,
             address=address_line,
+            due=ticket_time.soonest(session, found.tickets),
             page=number,
             kinds=[intent for intent in INTENTS if intent in services().rules.current().tickets["faults"]],
             teams=session.scalars(select(Team).order_by(Team.name)).all() if staff.sees_all(me()) else [],

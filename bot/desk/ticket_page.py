@@ -10,8 +10,8 @@ from flask import abort, request
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
-from bot import clock, staff
-from bot.desk import talk
+from bot import clock, staff, standing
+from bot.desk import talk, ticket_time
 from bot.desk.pages import blueprint, me, page, permit, services, within_reach
 from bot.models import Callback, Contact, Staff, Team, Ticket, TicketContact, Update
 from bot.texts import address_line
@@ -53,10 +53,17 @@ def show(number: str, problem: Problem | None = None) -> str:
             parties=parties,
             more_parties=more,
             shown=shown,
+            belongs=standing.known_by(session, row, shown.id) if shown is not None else None,
             lines=_lines(session, row, shown),
-            moves=[status for status in book.status_names if status in book.moves[row.status] - {"merged"}],
-            told=book.told_statuses,
+            moves=[step for step in book.table.open_to(row.status, "staff") if step.key not in ("merge", "split")],
             can_merge="merged" in book.moves[row.status],
+            splits=row.also if row.status in book.table.steps["split"].before else [],
+            clocks=ticket_time.clock_lines(session, row, book, clock.now()),
+            late=ticket_time.open_escalations(session, row),
+            clock_names=book.clocks.names,
+            ladder=book.clocks.ladder,
+            steps=book.table.steps,
+            readings=ticket_time.readings(session, row),
             merged_into=session.get(Ticket, row.merged_into_id) if row.merged_into_id else None,
             callbacks=_callbacks(session, row),
             kinds=[intent for intent in INTENTS if intent in book.tickets["faults"]],

@@ -29,9 +29,33 @@ CHANGES = {
     "chased": "住户催单",
     "joined": "又有住户报修",
     "dispatched": "派单",
+    "alerted": "险情通知",
+    "called": "回电",
+    "escalated": "时限提醒",
+    "measured": "现场测温",
+    "rated": "评价",
 }
+WAITS = {"resident": "住户", "property": "物业", "parts": "配件"}
+CLOCK_STATES = {
+    "running": "计时中",
+    "late": "已超时限",
+    "resting": "停表",
+    "met": "按时",
+    "missed": "超时",
+    "dropped": "不再计",
+}
+WHO = {"resident": "住户", "system": "系统", "staff": "工作人员"}
 RESOLUTIONS = {"confirmed": "住户已确认修好", "unconfirmed": "处理完毕，未经住户确认", "withdrawn": "住户撤销"}
 SCOPES = {"room": "单个房间", "home": "整户", "unit": "整单元", "building": "整栋楼", "community": "全小区"}
+NEIGHBOURS = {"warm": "热", "cold": "也不热", "unknown": "不知道"}
+BELONGS = {
+    "": "没有核实，只告诉其“已有人报修”",
+    "first": "最先报修，没有核实",
+    "account": "已用户号核实",
+    "code": "已用核对码核实",
+    "phone": "用登记的电话发来",
+    "crew": "已当面核实",
+}
 SEVERITIES = {"burst": "爆管/大量漏水", "drip": "滴漏/渗水"}
 DELIVERY_STATES = {
     "queued": "排队中",
@@ -44,7 +68,25 @@ DELIVERY_STATES = {
     "suppressed": "未发（住户已退订）",
 }
 DELIVERY_KINDS = {"reply": "回复", "urgent": "紧急", "notice": "通知"}
-REVIEW_REASONS = {"unsure": "拿不准", "misunderstood": "没听懂", "contradicted": "住户说理解错了", "failed": "处理出错"}
+REVIEW_REASONS = {
+    "unsure": "拿不准",
+    "misunderstood": "没听懂",
+    "contradicted": "住户说理解错了",
+    "failed": "处理出错",
+    "voice": "语音，请听",
+    "desk": "同事改过工单",
+    "sample": "每日抽查",
+}
+REPAIRS = {
+    "retyped": "工单已改类型",
+    "withdrawn": "误报的工单已撤销",
+    "opened": "已补立工单",
+    "answered": "已补答住户",
+    "asked": "正在问住户的报修已改过来",
+    "dropped": "已告诉住户不用再答",
+    "called": "已加入待回电",
+    "noted": "已记在工单上",
+}
 CALL_REASONS = {
     "asked": "住户要求人工",
     "misunderstood": "多次没听懂",
@@ -55,6 +97,8 @@ CALL_REASONS = {
     "incomplete": "报修信息不全",
     "confirm": "确认是否修好",
     "review": "复核发现理解错了",
+    "unreached": "短信没送到，改为电话答复",
+    "cold": "家有老幼病人，一天了还不热",
 }
 MESSAGE_KINDS = {
     "image": "图片",
@@ -66,6 +110,11 @@ MESSAGE_KINDS = {
     "unfollow": "取消关注",
     "scan": "扫码",
     "click": "点菜单",
+    "subscription": "订阅通知",
+    "report": "发送回执",
+    "stop": "退订",
+    "start": "恢复通知",
+    "help": "短信求助词",
 }
 ENTITIES = {
     "district": "区",

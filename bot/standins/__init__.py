@@ -14,6 +14,7 @@ from bot.standins.phones import Phones
 from bot.standins.transport import HttpTransport, Transport
 from bot.standins.twilio import TwilioStandIn
 from bot.standins.wechat import WeChatStandIn
+from bot.standins.wecom import WeComStandIn, blueprint_of
 
 __all__ = ["DEMO_CREDENTIALS", "StandIns", "register"]
 
@@ -40,6 +41,7 @@ class StandIns:
         self.phones = Phones()
         self.wechat = WeChatStandIn(settings, transport, self.phones)
         self.twilio = TwilioStandIn(settings, transport, self.phones, background)
+        self.wecom = WeComStandIn()
 
     def use(self, transport: Transport) -> None:
         """Reach the service another way from now on."""
@@ -53,6 +55,7 @@ class StandIns:
         """New accounts and empty phones."""
         self.wechat.reset()
         self.twilio.reset()
+        self.wecom.reset()
         self.phones.clear()
 
 
@@ -61,11 +64,12 @@ def register(app: Flask, services: Services, transport: Transport | None = None)
 
     Without a `transport` webhooks come over HTTP to the service's own address, as a provider's would.
     """
-    from bot.standins import api, try_page
+    from bot.standins import api, try_page, wechat_api  # noqa: F401  adds the rest of WeChat's addresses
 
     settings = services.settings
     standins = StandIns(settings, transport or HttpTransport(settings.base_url), background=transport is None)
     app.extensions["standins"] = standins
     app.register_blueprint(api.blueprint)
     app.register_blueprint(try_page.blueprint)
+    app.register_blueprint(blueprint_of(standins.wecom))
     return standins

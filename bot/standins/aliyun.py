@@ -1,7 +1,7 @@
 """A stand-in of Aliyun SMS: posts what residents text and how messages fared, and takes SendSms.
 
 Duties it has from the real one: the ACS3 signature, approved templates and signatures, values of 1 to 35 characters,
-refusals inside HTTP 200, batches, repeated callbacks.
+refusals inside HTTP 200, batches, callbacks that are repeated until they are thanked for, a limit for each number.
 """
 
 from __future__ import annotations
@@ -52,6 +52,9 @@ class AliyunStandIn:
         self.faults = Faults()
         self.templates: dict[str, str] = {}
         self.opted_out: set[str] = set()
+        self.hourly = 0  # messages to one number in an hour, beyond which it refuses; 0: any number
+        self.unacknowledged: list[tuple[Any, str]] = []  # callbacks that the service did not thank for
+        self._taken: list[tuple[str, float]] = []
         self.messages: dict[str, Outbound] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
@@ -77,7 +80,11 @@ class AliyunStandIn:
     def post(self, items: Any, call: str = "up", secret: str | None = None) -> Answer:
         """Post a callback: `up` or `report`."""
         target = f"/channels/aliyun/{secret or self.settings.aliyun_callback_secret}/{call}"
-        return self.transport.post(target, json.dumps(items).encode(), {"Content-Type": "application/json"}, PATIENCE)
+        body, head = json.dumps(items).encode(), {"Content-Type": "application/json"}
+        answer = self.transport.post(target, body, head, PATIENCE)
+        if answer.status != 200:
+            self.unacknowledged.append((items, call))
+        return answer
 
     def fate(self, biz_id: str, success: bool = True, code: str = "DELIVERED") -> Item:
         """How one message fared, as SmsReport lists it."""
@@ -93,6 +100,21 @@ class AliyunStandIn:
             "biz_id": biz_id,
             "out_id": message.out_id,
         }
+
+    def again(self) -> None:
+        """Post once more what was not thanked for, as the provider does minutes later."""
+        waiting, self.unacknowledged = self.unacknowledged, []
+        for body, call in waiting:
+            self.post(body, call)
+
+    def _is_too_much(self, phone: str) -> bool:
+        """Whether this number has had its messages of the hour; counts this one otherwise."""
+        now = clock.now().timestamp()
+        self._taken = [(number, at) for number, at in self._taken if at > now - 3600]
+        if self.hourly and sum(number == phone for number, _ in self._taken) >= self.hourly:
+            return True
+        self._taken.append((phone, now))
+        return False
 
     def report_all(self) -> Answer:
         """Every message has arrived; one batch, the newest first."""
@@ -161,6 +183,8 @@ class AliyunStandIn:
             return _refusal("isv.PARAM_LENGTH_LIMIT")
         if phone in self.opted_out:
             return _refusal("isv.CUSTOMER_REFUSED")
+        if self._is_too_much(phone):
+            return _refusal("isv.BUSINESS_LIMIT_CONTROL")
         text = re.sub(r"\$\{(\w+)\}", lambda found: values[found[1]], wording)
         with self._lock:
             biz_id = f"{next(self._numbers):012d}^0"

@@ -54,6 +54,7 @@ def custom_send() -> Response:
     fault = _wechat().faults.next(request.path, data.get("touser") if isinstance(data, dict) else None)
     if fault is None or fault.works:
         result = _wechat().custom_send(request.args.get("access_token", ""), data)
+    _wechat().refused(result if fault is None else fault.body)
     return jsonify(result) if fault is None else response(fault)
 
 

@@ -1,7 +1,7 @@
 """A stand-in of Tencent Cloud SMS: posts replies and how messages fared, and takes SendSms.
 
 Duties it has from the real one: the TC3 signature, approved templates and signatures, refusals inside a success,
-replies without an id, reports in batches.
+replies without an id, reports in batches, a limit for each number.
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ class TencentStandIn:
         self.faults = Faults()
         self.templates: dict[str, str] = {}
         self.opted_out: set[str] = set()
+        self.hourly = 0  # messages to one number in an hour, beyond which it refuses; 0: any number
+        self.unacknowledged: list[tuple[Any, str]] = []  # callbacks that the service did not thank for
+        self._taken: list[tuple[str, float]] = []
         self.messages: dict[str, Outbound] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
@@ -73,7 +76,11 @@ class TencentStandIn:
     def post(self, body: Any, call: str = "reply", secret: str | None = None) -> Answer:
         """Post a callback: `reply` or `status`."""
         target = f"/channels/tencent/{secret or self.settings.tencent_callback_secret}/{call}"
-        return self.transport.post(target, json.dumps(body).encode(), {"Content-Type": "application/json"}, PATIENCE)
+        raw, head = json.dumps(body).encode(), {"Content-Type": "application/json"}
+        answer = self.transport.post(target, raw, head, PATIENCE)
+        if answer.status != 200:
+            self.unacknowledged.append((body, call))
+        return answer
 
     def fate(self, serial: str, success: bool = True, code: str = "DELIVRD") -> Item:
         """How one message fared, as a status report lists it."""
@@ -86,6 +93,21 @@ class TencentStandIn:
             "description": "用户短信送达成功" if success else "发送失败",
             "sid": serial,
         }
+
+    def again(self) -> None:
+        """Post once more what was not thanked for, as the provider does minutes later."""
+        waiting, self.unacknowledged = self.unacknowledged, []
+        for body, call in waiting:
+            self.post(body, call)
+
+    def _is_too_much(self, phone: str) -> bool:
+        """Whether this number has had its messages of the hour; counts this one otherwise."""
+        now = clock.now().timestamp()
+        self._taken = [(number, at) for number, at in self._taken if at > now - 3600]
+        if self.hourly and sum(number == phone for number, _ in self._taken) >= self.hourly:
+            return True
+        self._taken.append((phone, now))
+        return False
 
     def report_all(self) -> Answer:
         """Every message has arrived; one batch, the newest first."""
@@ -152,6 +174,8 @@ class TencentStandIn:
             return _status(phone, "InvalidParameterValue.IncorrectPhoneNumber")
         if phone in self.opted_out:
             return _status(phone, "FailedOperation.PhoneNumberInBlacklist")
+        if self._is_too_much(phone):
+            return _status(phone, "LimitExceeded.PhoneNumberOneHourLimit")
         text = re.sub(r"\{(\d+)\}", lambda found: values[int(found[1]) - 1], wording)
         with self._lock:
             serial = f"2640:{next(self._numbers):024d}"

@@ -28,6 +28,8 @@ PATIENCE = 15.0  # seconds
 MAX_CHARACTERS = 1600
 STOP_WORDS = {"STOP", "UNSUBSCRIBE", "END", "QUIT", "STOPALL", "REVOKE", "OPTOUT", "CANCEL"}
 START_WORDS = {"START", "UNSTOP", "YES"}
+HELP_WORDS = {"HELP", "INFO"}
+HELPED = "Reply STOP to unsubscribe. Msg&Data Rates May Apply."
 STOPPED = "You have successfully been unsubscribed. Reply START to resubscribe."
 REPORT_AFTER = 0.2  # seconds between the statuses of a message
 
@@ -64,7 +66,9 @@ class TwilioStandIn:
     """One account at Twilio with one number, and the phones that text it.
 
     `background`: statuses are posted by a thread soon after each message; else by `report` and `report_all`.
-    `handles_stop`: the account keeps Twilio's own handling of STOP and START.
+    `handles_stop`: the account keeps Twilio's own handling of STOP and START. `advanced_opt_out`: it has Advanced Opt-Out
+    with 退订 among its words, which tells the service what it has answered. `per_second`: messages that the API takes in
+    one second, beyond which it answers 429; 0: any number.
     """
 
     def __init__(self, settings: Settings, transport: Transport, phones: Phones, background: bool = False) -> None:
@@ -72,7 +76,9 @@ class TwilioStandIn:
         self.transport = transport
         self.phones = phones
         self.background = background
-        self.handles_stop = False
+        self.handles_stop = self.advanced_opt_out = False
+        self.per_second = 0
+        self._taken: deque[float] = deque()
         self.faults = Faults()
         self.messages: dict[str, Outbound] = {}
         self.endings: dict[str, tuple[str, str | None]] = {}  # a phone → how its messages end, with which error
@@ -89,6 +95,7 @@ class TwilioStandIn:
             self.endings.clear()
             self._opted_out.clear()
             self._waiting.clear()
+            self._taken.clear()
         self.faults.clear()
 
     # --- what residents do
@@ -97,18 +104,28 @@ class TwilioStandIn:
         """The resident texts our number; returns the text of the TwiML answer, None where there was none."""
         self.phones.add("sms", phone, SAID, text)
         self._keywords(phone, text)
-        answer = self._post(PATH, self.form(phone, text, sid, **extra))
+        kind = self._keyword_kind(text)
+        told = {"OptOutType": kind} if self.advanced_opt_out and kind else {}
+        answer = self._post(PATH, self.form(phone, text, sid, **told, **extra))
         return None if answer is None else self._take_twiml(phone, answer)
 
     def _keywords(self, phone: str, text: str) -> None:
-        word = text.strip().upper()
-        if not self.handles_stop:
+        if not (self.handles_stop or self.advanced_opt_out):
             return
-        if word in STOP_WORDS:
+        kind = self._keyword_kind(text)
+        if kind == "STOP":
             self._opted_out.add(phone)
             self.phones.add("sms", phone, NOTICE, STOPPED)
-        elif word in START_WORDS:
+        elif kind == "START":
             self._opted_out.discard(phone)
+        elif kind == "HELP":
+            self.phones.add("sms", phone, NOTICE, HELPED)
+
+    def _keyword_kind(self, text: str) -> str | None:
+        """STOP, START or HELP, where the whole text is such a word."""
+        word = text.strip().upper()
+        stops = STOP_WORDS | {"退订"} if self.advanced_opt_out else STOP_WORDS
+        return "STOP" if word in stops else "START" if word in START_WORDS else "HELP" if word in HELP_WORDS else None
 
     def form(self, phone: str, text: str, sid: str | None = None, **extra: str) -> dict[str, str]:
         """The form of an inbound message, as Twilio posts it."""
@@ -165,14 +182,29 @@ class TwilioStandIn:
 
     def create_message(self, sid: str, auth: tuple[str, str] | None, form: Mapping[str, str]) -> Resource:
         """POST …/Messages.json: the created resource. Raises TwilioRefused."""
-        wanted = (self.settings.twilio_account_sid, self.settings.twilio_auth_token)
-        if auth != wanted or sid != wanted[0]:
+        if auth is None or auth not in self._credentials() or sid != self.settings.twilio_account_sid:
             raise TwilioRefused(20003, "Authenticate", 401)
         to, text = form.get("To", ""), form.get("Body", "")
+        self._throttle()
         self._check(to, text, form)
         message = self._accept(to, text, form.get("StatusCallback"))
         self.phones.add("sms", to, PUSHED, text)
         return self.resource(message)
+
+    def _throttle(self) -> None:
+        now = clock.now().timestamp()
+        with self._lock:
+            while self._taken and self._taken[0] <= now - 1:
+                self._taken.popleft()
+            if self.per_second and len(self._taken) >= self.per_second:
+                raise TwilioRefused(20429, "Too Many Requests", 429)
+            self._taken.append(now)
+
+    def _credentials(self) -> list[tuple[str, str]]:
+        """The account's own pair, and its API key where it has one."""
+        known = self.settings
+        pairs = [(known.twilio_account_sid, known.twilio_auth_token)]
+        return pairs + [(known.twilio_api_key_sid, known.twilio_api_key_secret)] * bool(known.twilio_api_key_sid)
 
     def _check(self, to: str, text: str, form: Mapping[str, str]) -> None:
         if not to:

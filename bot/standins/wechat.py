@@ -23,6 +23,8 @@ from bot.settings import Settings
 from bot.standins.faults import Fault, Faults
 from bot.standins.phones import NOTICE, PASSIVE, PUSHED, SAID, Phones
 from bot.standins.transport import Answer, NoAnswer, Transport
+from bot.standins.wechat_account import Account
+from bot.standins.wechat_account import error as _error
 
 PATH = "/channels/wechat"
 ACCOUNT = "gh_heatlinedemo"
@@ -76,6 +78,8 @@ class WeChatStandIn:
         self._grants: dict[tuple[str, str], Grant] = {}
         self._tokens: dict[str, datetime] = {}
         self._stable: str | None = None
+        self.account = Account()
+        self.refusals: list[int] = []  # errcodes that messages were refused with
 
     def reset(self) -> None:
         """A new account: no followers, no tokens, nothing that fails."""
@@ -85,6 +89,8 @@ class WeChatStandIn:
             self._tokens.clear()
             self._stable = None
             self.token_calls = 0
+            self.account = Account()
+            self.refusals.clear()
         self.faults.clear()
 
     # --- what residents do
@@ -109,6 +115,46 @@ class WeChatStandIn:
         if event == "unsubscribe":
             self._following[openid] = False
         return self._deliver(openid, {"MsgType": "event", "Event": event, **fields})
+
+    def push_media(self, openid: str, kind: str, content: bytes, content_type: str, **extra: str) -> str | None:
+        """The resident sends a photo, a voice message (kind "voice") or a film; returns the passive reply."""
+        return self.push(openid, kind, {"MediaId": self.account.keep(content, content_type), **extra})
+
+    def scan(self, openid: str, scene: str) -> str | None:
+        """The resident scans a QR code with a scene: following comes with it, for who does not follow yet."""
+        ticket = {"Ticket": secrets.token_urlsafe(24)}
+        if self._following.get(openid):
+            return self.push_event(openid, "SCAN", EventKey=scene, **ticket)
+        return self.push_event(openid, "subscribe", EventKey=f"qrscene_{scene}", **ticket)
+
+    def tap(self, openid: str, key: str) -> str | None:
+        """The resident taps an entry of the menu."""
+        return self.push_event(openid, "CLICK", EventKey=key)
+
+    def subscribe(self, openid: str, *templates: str, accept: bool = True) -> None:
+        """The resident allows or refuses notices, on a page with WeChat's button."""
+        items = ""
+        for template in templates:
+            self.account.allowed[openid, template] = self.account.allowed[openid, template] + 1 if accept else 0
+            items += (
+                f"<List><TemplateId><![CDATA[{template}]]></TemplateId><SubscribeStatusString>"
+                f"<![CDATA[{'accept' if accept else 'reject'}]]></SubscribeStatusString><PopupScene>2</PopupScene></List>"
+            )
+        self.push_event(openid, "subscribe_msg_popup_event", SubscribeMsgPopupEvent=Elements(items))
+
+    def report_jobs(self, status: str = "success") -> None:
+        """Tell how the template messages and notices that were taken have fared."""
+        jobs, self.account.jobs = self.account.jobs, []
+        for job in jobs:
+            if not job.notice:
+                self.push_event(job.openid, "TEMPLATESENDJOBFINISH", MsgID=str(job.number), Status=status)
+                continue
+            code = "0" if status == "success" else "43101"
+            item = (
+                f"<List><TemplateId><![CDATA[{job.template_id}]]></TemplateId><MsgID>{job.number}</MsgID>"
+                f"<ErrorCode>{code}</ErrorCode><ErrorStatus><![CDATA[{status}]]></ErrorStatus></List>"
+            )
+            self.push_event(job.openid, "subscribe_msg_sent_event", SubscribeMsgSentEvent=Elements(item))
 
     def _act(self, openid: str, kind: str, grant: tuple[int, timedelta]) -> None:
         with self._lock:
@@ -190,6 +236,8 @@ class WeChatStandIn:
                 return _error(40013, "invalid appid")
             if secret != self.settings.wechat_secret:
                 return _error(40125, "invalid appsecret")
+            if not self.account.on_ip_list:
+                return _error(40164, "invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist rid: 6500-0-1")
             now = clock.now()
             if force and self._stable:
                 self._tokens.pop(self._stable, None)
@@ -208,7 +256,7 @@ class WeChatStandIn:
     def custom_send(self, token: str, data: Any) -> dict[str, Any]:
         """message/custom/send, with WeChat's answers."""
         with self._lock:
-            if (refusal := self._refused_token(token)) is not None:
+            if (refusal := self._refused_token(token) or self.account.refused("message/custom/send")) is not None:
                 return refusal
             openid = data.get("touser") if isinstance(data, dict) else None
             text = (data.get("text") or {}).get("content") if isinstance(data, dict) else None
@@ -217,6 +265,26 @@ class WeChatStandIn:
                 return refusal
         self.phones.add("wechat", str(openid), PUSHED, str(text))
         return _error(0, "ok")
+
+    def template_send(self, data: dict[str, Any]) -> dict[str, Any]:
+        """message/template/send; the resident sees the fields of the template."""
+        return self._show(data, self._refused_openid(data.get("touser")) or self.account.send_template(data))
+
+    def notice_send(self, data: dict[str, Any]) -> dict[str, Any]:
+        """message/subscribe/bizsend."""
+        return self._show(data, self._refused_openid(data.get("touser")) or self.account.send_notice(data))
+
+    def refused(self, answer: Any) -> None:
+        """Note the errcode of an answer to a message."""
+        if isinstance(answer, dict) and answer.get("errcode"):
+            self.refusals.append(answer["errcode"])
+
+    def _show(self, data: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+        fields = data.get("data")
+        if result["errcode"] == 0 and isinstance(fields, dict):
+            text = "\n".join(str(value.get("value")) for value in fields.values())
+            self.phones.add("wechat", str(data.get("touser")), NOTICE, text)
+        return result
 
     def check_token(self, token: str) -> dict[str, Any] | None:
         """The error that a call with this token gets, if any."""
@@ -230,11 +298,14 @@ class WeChatStandIn:
             return _error(40001, "invalid credential, access_token is invalid or not latest")
         return _error(42001, "access_token expired") if self._tokens[token] <= clock.now() else None
 
-    def _refused_message(self, openid: Any, text: Any) -> dict[str, Any] | None:
+    def _refused_openid(self, openid: Any) -> dict[str, Any] | None:
         if openid not in self._following:
             return _error(40003, "invalid openid")
-        if not self._following[openid]:
-            return _error(43004, "require subscribe")
+        return None if self._following[openid] else _error(43004, "require subscribe")
+
+    def _refused_message(self, openid: Any, text: Any) -> dict[str, Any] | None:
+        if (refusal := self._refused_openid(openid)) is not None:
+            return refusal
         if not isinstance(text, str) or not text:
             return _error(44004, "empty content")
         if len(text.encode()) > MAX_BYTES:
@@ -273,7 +344,3 @@ def _value(name: str, value: str) -> str:
 
 def _now() -> str:
     return str(int(clock.now().timestamp()))
-
-
-def _error(code: int, message: str) -> dict[str, Any]:
-    return {"errcode": code, "errmsg": message}

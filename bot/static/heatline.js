@@ -1,4 +1,4 @@
-/* Niceties; every page works without them. The list keeps itself fresh, a form is sent once, reviews take keys. */
+/* Niceties; every page works without them. The list keeps itself fresh, a form is sent once. */
 "use strict";
 
 /* A form that was sent is not sent again by a second click. */
@@ -52,32 +52,4 @@ for (const talk of document.querySelectorAll(".talk")) {
   const focus = talk.querySelector(".focus");
   talk.scrollTop = focus ? focus.offsetTop - talk.offsetTop - talk.clientHeight / 3 : talk.scrollHeight;
   if (talk.scrollHeight > talk.clientHeight) talk.tabIndex = 0;
-}
-
-/* Reviews: one key decides, Shift and a key ticks "also". The switch turns keys off (WCAG 2.1.4) and is remembered. */
-const judge = document.getElementById("judge");
-const keysOn = document.getElementById("keys-on");
-if (keysOn) {
-  keysOn.checked = localStorage.getItem("heatline-keys") !== "off";
-  document.querySelector(".keys-switch").hidden = false;
-  keysOn.addEventListener("change", () => localStorage.setItem("heatline-keys", keysOn.checked ? "on" : "off"));
-  const hint = document.querySelector(".keys-hint");
-  if (hint) hint.hidden = false;
-
-  let pressed = false;
-  document.addEventListener("keydown", (event) => {
-    const typing = event.target.matches("input:not([type=checkbox]), textarea, select");
-    if (!keysOn.checked || typing || pressed || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-    const key = event.code.replace(/^(Key|Digit|Numpad)/, "");
-    const target = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
-    if (!target) return;
-    event.preventDefault();
-    const also = judge && event.shiftKey && judge.querySelector(`[name=also][value="${target.value}"]`);
-    if (event.shiftKey) {
-      if (also) { also.closest("details").open = true; also.checked = !also.checked; }
-      return;
-    }
-    pressed = true;
-    target.click();
-  });
 }

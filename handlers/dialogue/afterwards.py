@@ -6,17 +6,32 @@ Like those of handlers/dialogue/pending.py, each returns None where the message 
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import replace
 
-from handlers.dialogue import collect
+from handlers.dialogue import child, collect
 from handlers.dialogue.choose import chosen, current_ticket, says_no, says_yes, settled
 from handlers.dialogue.facts import add_to, address_in, merge, says_none, value_in
-from handlers.dialogue.types import AskForPerson, Case, EditTicket, KeepPhone, Outcome, Reply, Turn
+from handlers.dialogue.types import (
+    AskForPerson,
+    Case,
+    EditTicket,
+    KeepPhone,
+    Outcome,
+    RateTicket,
+    Reply,
+    TicketView,
+    Turn,
+)
+from handlers.dialogue.wording import address_line
 
 _GUSH = re.compile(
     r"喷|爆|滋|呲|冲|哗哗|淌|流得|很大|可大|特别大|止不住|关不住|烫|楼下|淹|满地|满屋|到处|电|大股|厉害|狠"
 )
 _DIGITS = re.compile(r"(?:电话|手机|号码)?(?:是|:|：)?\s*\d[\d\s-]{5,}\d?[。.]?$")
+_STARS = re.compile(r"(?:打|给|满意)?\s*([1-5一二三四五])\s*[分颗]?星?[。.!]?")
+_DISCONTENT = 2  # up to so many stars we say sorry
+_FEW = 10  # characters
 _DRIP = re.compile(r"滴|渗|潮|洇|一点|不大|小|慢|盆|湿|少")
 
 
@@ -32,16 +47,27 @@ def phone(turn: Turn) -> Outcome | None:
     if filled.phone:
         address = merge(ticket.address, address_in(turn.understanding.entities, turn.places))
         changed = address if address != ticket.address else None
-        change = EditTicket(ticket.number, phone=filled.phone, address=changed)
+        change = EditTicket(ticket.number, phone=filled.phone, address=changed, phone_of_other=filled.phone_of_other)
         if changed is not None:
             return collect.edit_ticket(turn, ticket, replace(filled, address=changed), change)
         done = settled(turn.conversation, case=filled)
-        return Outcome((Reply("phone.noted", {"phone": filled.phone, "number": ticket.number}),), done, (change,))
+        others = () if filled.phone_of_other else _opened_together(turn, ticket)
+        numbers = tuple(EditTicket(other.number, phone=filled.phone) for other in others)
+        key = "phone.noted_at" if filled.phone_of_other and _opened_together(turn, ticket) else "phone.noted"
+        params = {"phone": filled.phone, "number": ticket.number, "address": address_line(ticket.address)}
+        return Outcome((Reply(key, params),), done, (change, *numbers))
     if says_no(turn) and re.search(r"不对|不是|错", turn.text):
         return Outcome((Reply("deny.which_part"),), settled(turn.conversation))
     if says_no(turn) or says_none(turn.text):
         return Outcome((Reply("phone.declined", {"number": ticket.number}),), settled(turn.conversation))
     return _no_phone_yet(turn)
+
+
+def _opened_together(turn: Turn, ticket: TicketView) -> tuple[TicketView, ...]:
+    """The other homes that were reported in the same message and have no number yet."""
+    return tuple(
+        t for t in turn.tickets if t.opened_at == ticket.opened_at and t.number != ticket.number and not t.has_phone
+    )
 
 
 def _phone_for_call(turn: Turn) -> Outcome | None:
@@ -76,9 +102,18 @@ def severity(turn: Turn) -> Outcome | None:
         return None
     filled = replace(add_to(case, turn), severity=severity)
     change = EditTicket(ticket.number, severity=severity)
-    outcome = collect.edit_ticket(turn, ticket, filled, change, key=f"leak.is_{severity}")
+    key = "leak.is_drip_child" if severity == "drip" and child.is_noted(turn.conversation) else f"leak.is_{severity}"
+    outcome = collect.edit_ticket(turn, ticket, filled, change, key=key)
     called = (AskForPerson("urgent"),) if severity == "burst" else ()
     return replace(outcome, effects=(*outcome.effects, *called))
+
+
+def severity_beside(turn: Turn) -> Outcome | None:
+    """How bad a leak is, told in a few words while something else was asked."""
+    case, text = turn.conversation.case, turn.text.strip()
+    if case is None or case.severity is not None or len(text) > _FEW or re.search(r"\d|[一二三四五六七八九十]号", text):
+        return None
+    return severity(turn)
 
 
 def _severity_in(text: str) -> str | None:
@@ -102,6 +137,16 @@ def warm(turn: Turn) -> Outcome | None:
     if text in ("2", "２") or says_no(turn):
         return handler("not_resolved")(replace(turn, conversation=conversation))
     return None
+
+
+def rating(turn: Turn) -> Outcome | None:
+    """How content they are, 1 to 5, after a repair that helped; anything else is taken for what it means."""
+    number, said = turn.conversation.ticket, _STARS.fullmatch(unicodedata.normalize("NFKC", turn.text.strip()))
+    if number is None or said is None:
+        return None
+    stars = int(said[1]) if said[1].isdigit() else "一二三四五".index(said[1]) + 1
+    key = "rating.thanks" if stars > _DISCONTENT else "rating.sorry"
+    return Outcome((Reply(key),), settled(turn.conversation), (RateTicket(number, stars),))
 
 
 def withdraw(turn: Turn) -> Outcome | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from handlers.dialogue import child
 from handlers.dialogue.answers import pending_question
 from handlers.dialogue.choose import open_tickets, settled
 from handlers.dialogue.collect import COLD
@@ -53,6 +54,9 @@ _PHOTO = re.compile(
     r"^[\[【(（]?(?:图片|照片|视频|表情|动画表情|语音|文件)[\]】)）]?$|(?:发|拍|传|看)[^,，。]{0,6}(?:照片|图片|图|视频)|(?:照片|图片|视频)[^,，。]{0,3}(?:发|拍|传|看)"
 )
 _THEIR_NUMBER = re.compile(r"(?:师傅|维修|班组|工人)[^,，。]{0,4}(?:电话|号码|联系方式|手机)")
+_NUMBERS = re.compile(
+    r"(?:火警|急救|报警|救护车|消防)[^,，。]{0,4}(?:电话|号|多少)|(?:119|120|110)[^,，。]{0,4}(?:吗|多少|是)"
+)
 _MACHINE = re.compile(r"机器人|真人|人工智能|自动回复|是人吗|是不是人|(?i:ai)(?:吗|客服|回复)")
 _WANTS_PERSON = re.compile(r"转|找|叫|接|要|换|让")
 _WHO = re.compile(
@@ -63,7 +67,7 @@ _WHO = re.compile(
 
 def before(turn: Turn) -> Outcome | None:
     """What goes before the answer to our question."""
-    return _false_alarm(turn) or _taken_back(turn) or _mistaken(turn)
+    return _false_alarm(turn) or child.told_later(turn, _current(turn)) or _taken_back(turn) or _mistaken(turn)
 
 
 def after(turn: Turn) -> Outcome | None:
@@ -72,6 +76,7 @@ def after(turn: Turn) -> Outcome | None:
         _at_safety(turn)
         or _repairers_number(turn)
         or _who_we_are(turn)
+        or _emergency_numbers(turn)
         or _photo(turn)
         or _wrong(turn)
         or _for_the_visit(turn)
@@ -159,6 +164,13 @@ def _who_we_are(turn: Turn) -> Outcome | None:
         return None
     key = "out_of_scope.machine" if machine else "greet.first"
     return Outcome((Reply(key), *pending_question(turn)), turn.conversation)
+
+
+def _emergency_numbers(turn: Turn) -> Outcome | None:
+    """火警电话多少: told, whatever it was taken for."""
+    if not _NUMBERS.search(turn.text):
+        return None
+    return Outcome((Reply("out_of_scope.numbers"), *pending_question(turn)), turn.conversation)
 
 
 def _repairers_number(turn: Turn) -> Outcome | None:

@@ -10,7 +10,8 @@ import re
 from dataclasses import replace
 from datetime import date
 
-from handlers.dialogue.facts import means_mine_too, means_other_home, merge, suggestion
+from handlers.dialogue import elsewhere
+from handlers.dialogue.facts import means_mine_too, means_other_home, merge, shop_in, suggestion
 from handlers.dialogue.types import (
     AddNote,
     Address,
@@ -60,7 +61,8 @@ def _needed(case: Case, places: Gazetteer) -> list[str]:
         needed.append("building")
     if case.scope == "building":
         return needed
-    if not address.unit and (case.scope == "unit" or _has_units(address, places)):
+    shop = address.room is not None and shop_in(address.room) is not None  # a shop has its own door to the street
+    if not address.unit and not shop and (case.scope == "unit" or _has_units(address, places)):
         needed.append("unit")
     if case.scope == "unit":
         return needed
@@ -149,7 +151,14 @@ def ask_again(turn: Turn) -> Reply:
     if waiting == "confirm_community" and conversation.case is not None:
         address = conversation.case.address
         params["community"] = suggestion(address, turn.places) or address.community or ""
-    key = {"meaning": "unsure.choose", "callback": "unsure.offer_person"}.get(waiting or "", f"ask.{waiting}")
+    key = {
+        "meaning": "unsure.choose",
+        "callback": "unsure.offer_person",
+        "proof": "proof.ask",
+        "place": "place.near",
+        "look": "affirm.after_ticket",
+        "handover": "elsewhere.ask",
+    }.get(waiting or "", f"ask.{waiting}")
     return Reply(key, params)
 
 
@@ -188,7 +197,10 @@ def go_on(turn: Turn, case: Case, effects: tuple[Effect, ...] = (), first: tuple
         conversation = Conversation(case=case, waiting_for="insist", asked=(*asked, "insist"))
         return Outcome((*first, Reply("cold.out_of_season", season_params(turn))), conversation, effects)
     if case.intent in AT_ONCE:
-        return _open(turn, case, effects, first, asked)
+        opened = _open(turn, case, effects, first, asked)
+        return replace(opened, replies=(*opened.replies, *elsewhere.also(turn, case)))
+    if (whose := elsewhere.offer(turn, case, first)) is not None:
+        return replace(whose, effects=effects)
     part = missing(case, turn.places, asked)
     if part is not None:
         return _asking(turn, case, part, first, effects, asked=asked)
@@ -262,7 +274,9 @@ def _opening_words(turn: Turn, case: Case, incomplete: bool) -> tuple[Reply, ...
 
 def _ask_phone(case: Case) -> Reply:
     """A number is welcome; where someone is in danger it is needed."""
-    return Reply("ask.phone_call" if case.intent == "danger" or case.severity == "burst" else "ask.phone")
+    if case.intent == "danger" or case.severity == "burst":
+        return Reply("ask.phone_call")
+    return Reply("ask.phone", own_only=True)
 
 
 def safety(case: Case) -> Reply:

@@ -18,23 +18,42 @@ _NEAR = 0.6  # the share of the best from which on another meaning comes near it
 _SLIGHT = frozenset({"thanks", "greet", "affirm", "deny", "billing"})
 _DRIPS = re.compile(r"漏水|滴水|渗水|喷水|跑水|滴答|(?:管|片|阀|分水器|地暖|接头)[^,，。]{0,4}(?:漏|滴|渗|喷)")
 _NO_DRIP = re.compile(r"(?:不|没有?|别|停止?|谁|要是|如果|万一|上次|去年|以前)[^,，。]{0,4}(?:漏|滴|渗|喷)|漏水费|水费")
-_WET = re.compile(r"[漏渗滴湿潮淌喷滋洇泡淹霉爆水]|冒[^火烟]|(?i:lou|shui)")
+_WET = re.compile(
+    r"[漏渗滴湿潮淌喷滋洇泡淹霉爆水盆桶鼓裂破涌溢涨嗒]|冒[^火烟]|墙皮|拖地|掉压|压力|抹布|毛巾|(?i:lou|shui)"
+)
 _GUESSED = 0.6  # how sure a leak has to be where no word of the message has to do with water
 _DAMAGES = re.compile(r"赔|责任|负责|维修费|修[^,，。]{0,4}(?:要|收)[^,，。]{0,2}[钱费]")
+_FREEZING = re.compile(r"冻(?:死|得|坏|惨|透)|冷(?:死|得|透|嘞)|可冷|太冷|很冷|好冷")
+_NOT_NOW = re.compile(r"去年|前年|上(?:个|一)?(?:冬|季|年|月)|以前|往年|如果|要是|假如|万一|标准|怎么算|咋算")
 _COLD_NOW = re.compile(r"不热|冰凉|没暖气|没有暖气|冰的|不暖")
 _FAULT_WORD = re.compile(r"[热冷凉冰漏滴渗喷响坏修]|暖气")
 _ARRIVED = re.compile(r"(?:收到|报上|登记上|登记|记上|看到|派|安排)(?:了)?(?:没有?|了?吗|了没|不)[啊呀?？。]*")
 _NUMBER = re.compile(r"(?:单号|工单号?)?[:：]?\s?[Nn]\s?20\d{6}-?\d{4,6}[?？。]*")
 _ASKED = frozenset({"consult", "open_valve", "out_of_scope"})
 _HOW_LONG = re.compile(r"(?:大概|一般|还|得|要|需要|那)*(?:多久|多长时间|几天|啥时候|什么时候)[啊呀呢?？。]*")
+_WHO_COMES = re.compile(r"谁(?:来|去|给我?修|负责|管)|哪(?:个|位)师傅|派(?:的|了)?谁")
+_NOT_COME = re.compile(r"(?:为啥|为什么|咋|怎么)[^,，。]{0,8}(?:还|都)没(?:有)?来(?:暖|热|气)?[啊呀呢?？。]*$")
+_PRESSES = re.compile(r"(?:咋|怎么|为啥|为什么)(?:还|都|到现在)?(?:没|不)(?:有|见)?(?:个?人)?(?:来|修|到|管|动静|上门)")
 _DONE_YET = re.compile(r"(?:好|热|完|通|来|行|暖气)了?(?:没有?|冇|了吗|吗)[啊呀呢哪不?？。]*$")
 _WAITS = re.compile(
     r"(?:好|行|中|那)*[,，]?(?:那)?我?(?:们)?(?:就)?(?:再)?等(?:着|你们|师傅|消息|通知|电话)[吧了啊哈。]*"
 )
 _ANYBODY = re.compile(r"有?没?有?人(?:在)?(?:吗|没|么)?[啊呀不?？!！。]*|在不在[啊呀?？]*")
 _COMING = re.compile(
-    r"(?:多久|啥时候|什么时候|几点|何时|多会儿|多长时间|今天|明天).{0,6}(?:能|会)?(?:来|到|上门|修|派人|有人|开|换|好|弄|通|处理|解决)|(?:来|到|修).{0,3}(?:多久|几点)"
+    r"(?:多久|啥时候|什么时候|几点|何时|多会儿|多长时间|今天|明天).{0,6}(?:能|会)?(?:来|去|到|上门|修|派人|有人|开|换|好|弄|通|处理|解决)|(?:来|到|修).{0,3}(?:多久|几点)"
 )
+
+
+def tells_fault(text: str) -> bool:
+    """Whether any word of a text has to do with a fault of the heating."""
+    return bool(_FAULT_WORD.search(text) or _WET.search(text) or _COLD_NOW.search(text))
+
+
+def cold_in(text: str) -> str | None:
+    """The fault that plain words of cold tell: none at all, or not enough; None where they tell neither."""
+    if _COLD_NOW.search(text):
+        return "no_heat"
+    return "low_temperature" if _FREEZING.search(text) else None
 
 
 def leaks_nothing(turn: Turn) -> bool:
@@ -52,21 +71,25 @@ def leaks_nothing(turn: Turn) -> bool:
 def in_context(turn: Turn, intent: str) -> str:
     """The meaning in this conversation; the same one where nothing speaks against it."""
     done = next((t for t in open_tickets(turn) if t.status in ("done", "confirming")), None)
-    if done is not None and turn.conversation.waiting_for in (None, "phone"):
+    if done is not None and turn.conversation.waiting_for in (None, "phone", "neighbours", "extent", "look"):
         answered = _answer_to_done(turn, intent, done)
         if answered:
             return answered
-    if intent == "not_resolved" and not turn.tickets:
+    if intent == "not_resolved" and not turn.tickets and not turn.joined:
         return _fault_of(turn)
     if _NUMBER.fullmatch(turn.text.strip()):
         return "ask_progress"
-    if open_tickets(turn) and (
+    if (open_tickets(turn) or turn.joined) and (
         (intent in _ASKED and (_COMING.search(turn.text) or _HOW_LONG.fullmatch(turn.text.strip())))
         or _ARRIVED.fullmatch(turn.text.strip())
     ):
         return "ask_progress"
+    if (open_tickets(turn) or turn.joined) and _WHO_COMES.search(turn.text) and not turn.understanding.sure:
+        return "ask_progress"
     if intent == "confirm_resolved" and _DONE_YET.search(turn.text.strip()):
-        return "ask_progress" if turn.tickets else "urge"
+        return "ask_progress" if turn.tickets or turn.joined else "urge"
+    if intent in (*FAULTS, "not_resolved") and presses(turn):
+        return "urge"  # the fault only names the ticket (annotation guide, rule 2)
     if intent == "urge" and _WAITS.fullmatch(turn.text.strip()):
         return "affirm"
     if intent == "human_agent" and _ANYBODY.fullmatch(turn.text.strip()):
@@ -76,6 +99,11 @@ def in_context(turn: Turn, intent: str) -> str:
     if intent in _SLIGHT:
         return _beside(turn, intent)
     return intent
+
+
+def presses(turn: Turn) -> bool:
+    """Whether it is asked why nobody has come, where somebody should."""
+    return bool(open_tickets(turn)) and _PRESSES.search(turn.text) is not None
 
 
 def _only_data(turn: Turn) -> bool:
@@ -92,7 +120,7 @@ def likely(turn: Turn) -> str | None:
         return told
     if _DRIPS.search(turn.text) and not _NO_DRIP.search(turn.text) and not _DAMAGES.search(turn.text):
         return "leak"
-    if _COLD_NOW.search(turn.text):
+    if _COLD_NOW.search(turn.text) or (_NOT_COME.search(turn.text) and not open_tickets(turn)):
         return u.intent if u.intent in FAULTS else "no_heat"
     shares = dict(u.ranking)
     if u.intent in FAULTS:
@@ -136,6 +164,8 @@ def _beside(turn: Turn, intent: str) -> str:
     about_damages = intent == "billing" and _DAMAGES.search(turn.text)
     if _DRIPS.search(turn.text) and not _NO_DRIP.search(turn.text) and not about_damages:
         return "leak"
+    if intent == "billing" and _COLD_NOW.search(turn.text) and not _NOT_NOW.search(turn.text):
+        return "no_heat"
     if intent in ("thanks", "greet") and _COLD_NOW.search(turn.text):
         return "no_heat"
     return intent

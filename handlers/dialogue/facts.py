@@ -17,6 +17,10 @@ _OTHER_HOME = re.compile(
     r"(?:们)?(?:那边|那儿|那里|那|的)?(?:家|里|房子|住|店)|另一套|另外一套|别的房子|另一个房子|出租(?:房|屋)|租出去|老房子|新房|门面|商铺|还有一套|[又还]有一家|另一家|另外一家|别家|别人家"
 )
 _MINE_TOO = re.compile(r"(?:我|俺|咱)们?(?:自己|自个儿?|本人)?(?:的|这边的?|住的)?(?:家|屋|那套|房子)里?(?:头)?也")
+_OTHERS_PHONE = re.compile(
+    r"(?:租客|租户|房客|承租人|住户|业主|房东|老人|爸|妈|父亲|母亲|父母|公公|婆婆|岳父|岳母|爷爷|奶奶|姥姥|姥爷|老公|老婆|儿子|闺女|女儿|邻居|[他她]|人家)"
+    r"(?:们|家|本人)?的?(?:联系)?(?:电话|手机|号码?|微信)"
+)
 _SAME_HOME = re.compile(
     r"^同上|跟(?:以前|之前|上面)一样|上次|上回|以前那|原来那|老地址|老地方|登记的|还是那|一样的地址|同一个地址|地址没变|地址不变"
 )
@@ -40,6 +44,9 @@ _FLOOR = re.compile(
     r"^\D{0,6}?(?:[0-9]{1,2}|[一二三四五六七八九十]{1,3})\s*[楼层](?:的|吧|啊|呢|呀|嘞|了|哈)*[。.!！]*$"
 )
 _ROOM_RANGE = re.compile(r"(?<!\d)(\d{3,4})\s*[-—~～到至和跟、]\s*(\d{3,4})(?!\d|号楼|栋|幢)")
+_SHOP = re.compile(
+    r"(底商|门面房?|商铺|门市房?|铺面|铺位)\s*(\d{1,4})号?|(\d{1,4})号?(底商|门面房?|商铺|门市房?|铺面|铺位)"
+)
 _PLACE_NAME = re.compile(r"(?:苑|园|城|院|里|府|区|村|庭|郡|湾|巷|街|路|公寓|广场|大厦|家属楼|新居|名邸|社区)$")
 _SENTENCE = re.compile(
     r"[,，。;；!！\[\]【】()（）]|我|你|您|他|她|咱|俺|这个|那个|那边|已经|刚|图片|照片|视频|语音|地址|楼上|楼下|老小区|哪个|姓|先生|女士"
@@ -81,6 +88,14 @@ def rooms_in(text: str, entities: Sequence[Entity]) -> tuple[str, ...]:
     return both[1], both[2]
 
 
+def shop_in(text: str) -> str | None:
+    """The door of a shop (底商3号, 5号门面), which no list of rooms has; None where no shop is named."""
+    found = _SHOP.search(text)
+    if found is None:
+        return None
+    return f"{found[1]}{found[2]}号" if found[1] else f"{found[3]}号{found[4]}"
+
+
 def value_in(entities: Sequence[Entity], kind: str) -> str | None:
     """The last value of one kind of entity."""
     return next((str(e.value) for e in reversed(entities) if e.entity == kind), None)
@@ -112,6 +127,8 @@ def case_from(turn: Turn, intent: str, also: tuple[str, ...] | None = None) -> C
     address = address_in(u.entities, turn.places)
     if rooms and address.room is None:
         address = replace(address, room=rooms[-1])
+    elif address.room is None and (shop := shop_in(u.text)):
+        address = replace(address, room=shop)
     return Case(
         intent=intent,
         also=u.also if also is None else also,
@@ -125,6 +142,7 @@ def case_from(turn: Turn, intent: str, also: tuple[str, ...] | None = None) -> C
         need=u.need,
         rooms=rooms if len(rooms) > 1 else (),
         danger=turn.danger if turn.danger != "burst" else None,
+        phone_of_other=_OTHERS_PHONE.search(u.text) is not None,
     )
 
 
@@ -136,6 +154,7 @@ def add_to(case: Case, turn: Turn) -> Case:
         case,
         address=merge(case.address, new.address),
         phone=new.phone or case.phone,
+        phone_of_other=new.phone_of_other if new.phone else case.phone_of_other,
         account_no=new.account_no or case.account_no,
         temperature=new.temperature if new.temperature is not None else case.temperature,
         duration=new.duration or case.duration,

@@ -10,8 +10,9 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from handlers.dialogue import afterwards, collect
+from handlers.dialogue import afterwards, collect, consent, elsewhere, place, proof, several, taps
 from handlers.dialogue.choose import chosen, current_ticket, meant, says_no, says_yes, settled
+from handlers.dialogue.context import tells_fault
 from handlers.dialogue.facts import (
     add_to,
     address_in,
@@ -48,7 +49,11 @@ _SURE = 0.6
 _WORTH_A_MENU = frozenset({"cancel", "human_agent", "confirm_resolved", "billing", "consult", "urge", "ask_progress"})
 _MAYBE = 0.3
 _A_WORD = 4  # characters from which on a message may tell something
+A_SYLLABLE = 1
 TWICE = 2
+_ALL = re.compile(
+    r"^(?:这|那|我)?(?:[两二三四几]|全|每)?(?:个|套|家|处)?(?:房子?|家|屋)?(?:都|全)|全部|每[套家个]|[两二三四]套"
+)
 _SHORT = 8  # characters up to which words after a choice are taken for the choice
 
 
@@ -76,13 +81,18 @@ def _address_part(turn: Turn) -> Outcome | None:
     u = turn.understanding
     if not address_in(u.entities, turn.places) and means_same_home(turn.text):
         return _known_address(turn, case)
+    if given is None and case.intent == "leak" and (outcome := afterwards.severity_beside(turn)) is not None:
+        return outcome
+    if given is None and len(turn.text.strip()) <= A_SYLLABLE:
+        return proceed(turn, case)  # 小, 急: too short to be a report of its own
     if given is None and says_floor(turn.text):
         return proceed(turn, case)
     if given is None and says_none(turn.text):
         return _without(turn, case, part)
     if given is None or (_means_something_else(turn) and not address_in(u.entities, turn.places)):
-        return None
-    if u.intent in PROBLEMS and u.intent != case.intent and u.confidence >= _SURE and not _same_family(u.intent, case):
+        return None  # what it means by itself
+    other = u.intent in PROBLEMS and u.intent != case.intent and not _same_family(u.intent, case)
+    if other and u.confidence >= _SURE and tells_fault(turn.text):
         return None
     filled = replace(add_to(case, turn), address=given)
     return proceed(turn, filled)
@@ -128,6 +138,7 @@ def proceed(turn: Turn, case: Case) -> Outcome:
         ticket.number,
         address=case.address,
         phone=case.phone if turn.conversation.case and case.phone != turn.conversation.case.phone else None,
+        phone_of_other=case.phone_of_other,
         severity=case.severity,
         scope=case.scope,
         temperature=case.temperature,
@@ -142,10 +153,11 @@ def unanswered(turn: Turn) -> Outcome | None:
     """
     conversation, u = turn.conversation, turn.understanding
     case, ticket = conversation.case, current_ticket(turn)
-    if u.intent in _WORTH_A_MENU and u.confidence >= _MAYBE:
+    hurried = "urge" in u.also or u.intent in collect.COLD | {"urge"}
+    if u.intent in _WORTH_A_MENU and u.confidence >= _MAYBE and not hurried:
         return None
     if case is not None and case.intent and conversation.waiting_for in ("community", "building", "unit", "room"):
-        if ticket is None and ("urge" in u.also or u.intent in collect.COLD | {"urge"}):
+        if ticket is None and hurried:
             return collect.go_on(turn, case, (), (Reply("urge.finish_first"),))
         return proceed(turn, case)
     if case is not None and conversation.waiting_for == "problem" and conversation.asked.count("problem") < TWICE:
@@ -247,6 +259,8 @@ def _home(turn: Turn) -> Outcome | None:
     if case is None:
         return None
     stated = address_in(turn.understanding.entities, turn.places)
+    if not stated and _ALL.search(turn.text) and case.intent not in collect.AT_ONCE:
+        return several.open_all(turn, case, turn.homes[: len(turn.conversation.options)])
     option = None if stated else chosen(turn, turn.conversation.options)
     home = turn.homes[int(option.value)] if option and int(option.value) < len(turn.homes) else None
     if home is None and stated:
@@ -324,6 +338,7 @@ def _callback(turn: Turn) -> Outcome | None:
 READ: dict[str, Callable[[Turn], Outcome | None]] = {
     "community": _address_part,
     "confirm_community": _confirm_community,
+    "place": place.choose,
     "building": _address_part,
     "unit": _address_part,
     "room": _address_part,
@@ -335,6 +350,12 @@ READ: dict[str, Callable[[Turn], Outcome | None]] = {
     "meaning": _meaning,
     "ticket": _ticket,
     "callback": _callback,
+    elsewhere.QUESTION: consent.answer,
     "warm": afterwards.warm,
+    "rating": afterwards.rating,
     "withdraw": afterwards.withdraw,
+    "neighbours": taps.neighbours,
+    "extent": taps.extent,
+    "look": taps.look,
+    "proof": proof.answer,
 }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from handlers.dialogue import collect
-from handlers.dialogue.facts import add_to, address_in, case_from, means_same_home
+from handlers.dialogue import collect, joined, several
+from handlers.dialogue.facts import add_to, address_in, case_from, means_other_home, means_same_home
 from handlers.dialogue.types import AskForPerson, Case, ChaseTicket, Outcome, Reply, Turn
 
 FAULTS = frozenset({"danger", "leak", "open_valve", "no_heat", "low_temperature", "other_repair"})
@@ -24,11 +24,25 @@ def report(turn: Turn, intent: str, first: tuple[Reply, ...] = ()) -> Outcome:
         case = replace(case, address=turn.homes[0])
     elif before is not None and turn.conversation.ticket is None and not case.address:
         case = replace(case, address=before.address)  # told in the same breath, at the same home
-    if before is not None and case.phone is None:
+    if before is not None and case.phone is None and not before.phone_of_other:
         case = replace(case, phone=before.phone)
-    outcome = collect.start(turn, case, first)
+    others = joined.spoken_of(turn, intent) if intent not in collect.AT_ONCE and not case.address else None
+    if others is not None and not means_other_home(turn.text):
+        return joined.noted(turn, others)
+    outcome = _several(turn, case) or collect.start(turn, case, first)
     extra = _extra_effects(turn, outcome)
     return replace(outcome, effects=(*outcome.effects, *extra)) if extra else outcome
+
+
+def _several(turn: Turn, case: Case) -> Outcome | None:
+    """The homes of a message that names more than one, each as a ticket; a leak or a danger is asked about one by one."""
+    if case.intent in collect.AT_ONCE:
+        return None
+    homes = several.homes_in(turn.understanding.entities, turn.places)
+    if homes:
+        return several.open_all(turn, case, homes)
+    buildings = several.buildings_in(turn.understanding.entities, turn.places)
+    return several.open_all(turn, case, buildings, "building") if buildings else None
 
 
 def _same_case(turn: Turn, before: Case, intent: str) -> bool:

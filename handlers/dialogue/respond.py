@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from handlers import unsubscribe
-from handlers.dialogue import aside, clarify, pending
+from handlers.dialogue import aside, child, clarify, pending, proof, taps
 from handlers.dialogue.choose import says_no, says_yes
 from handlers.dialogue.collect import COLD
-from handlers.dialogue.context import in_context, leaks_nothing, likely
+from handlers.dialogue.context import cold_in, in_context, leaks_nothing, likely, presses
 from handlers.dialogue.facts import says_none
+from handlers.dialogue.notice import with_notice
 from handlers.dialogue.number import with_number
 from handlers.dialogue.registry import handler
 from handlers.dialogue.types import Outcome, Turn
@@ -20,7 +21,8 @@ _LOWEST = 0.3  # below this nothing is acted on, whatever the model's own thresh
 
 def respond(turn: Turn) -> Outcome:
     """What follows from a message: danger first, then the answer to our question, then what the message means."""
-    return with_number(turn, _respond(turn))
+    outcome = child.with_child(turn, _respond(turn))
+    return with_notice(turn, taps.with_taps(turn, with_number(turn, outcome)))
 
 
 def _respond(turn: Turn) -> Outcome:
@@ -30,12 +32,17 @@ def _respond(turn: Turn) -> Outcome:
         return handler("leak")(turn)
     if turn.understanding.intent == "unsubscribe" or unsubscribe.takes_back(turn.text):
         return unsubscribe.handle(turn)
+    if proof.wanted(turn.text):
+        return proof.begin(turn)
     if (outcome := aside.before(turn) or pending.answer(turn) or aside.after(turn)) is not None:
         return outcome
     intent = choose_intent(turn)
     if intent is None:
         return clarify.unsure(turn)
-    understood = replace(turn.understanding, intent=intent)
+    also = turn.understanding.also
+    if turn.understanding.intent == "billing" and intent in COLD and "billing" not in also:
+        also = (*also, "billing")  # 不热，能退费吗: the fault, and the money with it
+    understood = replace(turn.understanding, intent=intent, also=also)
     outcome = handler(intent)(replace(turn, understanding=understood))
     if intent != "out_of_scope":
         outcome = replace(outcome, conversation=replace(outcome.conversation, misunderstood=0))
@@ -63,14 +70,14 @@ def choose_intent(turn: Turn) -> str | None:
     intent = in_context(turn, u.intent)
     if intent != u.intent:
         return intent
-    dry = leaks_nothing(turn)
+    dry = leaks_nothing(turn) or presses(turn)
     if u.confidence >= threshold(turn, u.intent) and not (u.intent == "leak" and dry):
         return intent
     # A miss of these costs far more than a needless visit, so a lower bar counts even in second place.
     for urgent in ("danger",) if dry else ("danger", "leak"):
         if dict(u.ranking).get(urgent, 0.0) >= turn.rules.thresholds.get(f"{urgent}_any", 0.35):
             return urgent
-    guess = _by_facts(turn) or likely(turn)
+    guess = "urge" if presses(turn) else _by_facts(turn) or likely(turn)
     return None if guess == "leak" and dry else guess
 
 
@@ -99,5 +106,7 @@ def _by_facts(turn: Turn) -> str | None:
     if carries & {"community", "building", "unit", "room", "phone", "account_no"} and len(turn.text) <= 40:
         best = dict(turn.understanding.ranking)
         fault = max(COLD | {"leak", "billing", "open_valve"}, key=lambda name: best.get(name, 0.0))
-        return fault if best.get(fault, 0.0) >= 0.3 else "provide_info"
+        if best.get(fault, 0.0) >= 0.3:
+            return fault
+        return cold_in(turn.text) or "provide_info"
     return None

@@ -49,6 +49,9 @@ class Case:
     need: str | None = None
     rooms: tuple[str, ...] = ()  # further rooms named in the same report
     danger: str | None = None  # the kind of danger, by rule or by understanding
+    phone_of_other: bool = (
+        False  # the phone is somebody else's at that home (租客电话): not one to remember for this contact
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,8 @@ class TicketView:
     chases: int = 0
     reopened: int = 0
     has_phone: bool = False
-    mine: bool = True  # this contact reported it or joined it
+    scope: str | None = None
+    mine: bool = True  # this contact has a say in it: see bot/standing.py
 
     @property
     def intent(self) -> str:
@@ -132,6 +136,11 @@ class Rules:
     reopen_days: int = 7
     hotline: str = "12345"  # the number residents are shown
     callback_minutes: int = 30  # how soon a person calls back, as promised
+    company: str = "供热公司"  # who residents are told they speak with
+    proof_days: int = 365  # how long it counts that a contact proved a home
+    proof_tries: int = 5  # wrong answers a day, after which nothing is proved any more that day
+    code_minutes: int = 10  # how long a code that was sent is good for
+    codes_a_day: int = 3  # codes sent to one home in a day
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +156,13 @@ class Turn:
     rules: Rules
     homes: tuple[Address, ...] = ()  # bound homes of this contact, last used first
     tickets: tuple[TicketView, ...] = ()  # open ones and those closed within reopen_days, newest first
+    joined: tuple[TicketView, ...] = ()  # open ones of others at a home that is not proved: nothing may be told of them
     mentioned: tuple[TicketView, ...] = ()  # tickets whose number is in the text; address empty when not theirs
     danger: str | None = None  # kind found by the rule-based check
     phone: str | None = None  # the phone we may call: on SMS the sender's, on WeChat one given earlier
     first_contact: bool = False
+    noticed: bool = True  # they have been told how their data are used
+    proof: str | None = None  # what came of the account number or code in this message: right | wrong | locked
 
     @property
     def text(self) -> str:
@@ -169,6 +181,8 @@ class Reply:
     key: str
     params: Mapping[str, str] = field(default_factory=dict)
     about_ticket: bool = False
+    nth: int = 0  # which of the tickets that this outcome opens
+    own_only: bool = False  # a question to the reporter: left out where the report joined somebody else's ticket
 
 
 class Effect:
@@ -195,11 +209,13 @@ class EditTicket(Effect):
     scope: str | None = None
     need: str | None = None
     account_no: str | None = None
+    neighbours: str | None = None  # warm | cold | unknown
+    phone_of_other: bool = False  # as in Case
 
 
 @dataclass(frozen=True, slots=True)
 class AddNote(Effect):
-    """Keep this turn's text on the ticket, for whoever works it."""
+    """Keep this turn's text on the ticket, for whoever works it; also where this contact has only joined it."""
 
     number: str
 
@@ -222,8 +238,16 @@ class ReopenTicket(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class RateTicket(Effect):
+    """How content the resident is with the repair: 1 (not at all) to 5."""
+
+    number: str
+    satisfaction: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChaseTicket(Effect):
-    """The resident presses; the second chase of a ticket reaches a person."""
+    """The resident presses; the second chase of a ticket reaches a person. Who has only joined it may press, too."""
 
     number: str
 
@@ -233,6 +257,13 @@ class AskForPerson(Effect):
     """Put this contact on the call-back list, due in rules.callback_minutes."""
 
     reason: str  # asked | misunderstood | complaint | privacy | urgent | account
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver(Effect):
+    """The resident agrees that what they wrote goes to whoever serves their home."""
+
+    case: Case
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +277,7 @@ class KeepPhone(Effect):
 class FileReview(Effect):
     """Have a person look at what the machine made of this message."""
 
-    reason: str  # unsure | misunderstood | contradicted
+    reason: str  # unsure | misunderstood | contradicted | voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +293,28 @@ class OptIn(Effect):
 @dataclass(frozen=True, slots=True)
 class BindHome(Effect):
     """Remember this home for the contact."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed(Effect):
+    """This contact has now been told how their data are used."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProveHome(Effect):
+    """What this message gave proves a home: remember that this contact belongs there."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrongProof(Effect):
+    """What this message gave proves nothing: counted, so that nobody tries until it fits."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendCode(Effect):
+    """Send a code to the phone that the company's books have for this home, if they have one."""
 
     address: Address
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -36,9 +37,9 @@ MEANINGS = {  # how a meaning is offered to choose from
 STATES = {
     "received": "已登记，正在派人",
     "dispatched": "已派给{team}",
-    "accepted": "{team}已接单，会先联系您",
-    "on_site": "师傅正在上门",
-    "waiting": "暂时等待中",
+    "accepted": "{team}已接单",
+    "on_site": "{team}师傅正在上门",
+    "waiting": "暂时等着，{team}在跟",
     "done": "师傅说已处理好",
     "confirming": "等我们电话跟您确认",
     "closed": "已办结",
@@ -46,6 +47,21 @@ STATES = {
     "cancelled": "已撤销",
     "returned": "正在重新派人",
     "merged": "已并到同一处的报修一起处理",
+}
+
+NEXT = {  # what comes after a state, as residents are told who ask
+    "received": "派好了就有人联系您",
+    "dispatched": "师傅接了单会先联系您，再上门",
+    "accepted": "会先联系您，再上门",
+    "on_site": "请留人开门",
+    "waiting": "能修了马上联系您",
+    "done": "好了请回1，没好请回2",
+    "confirming": "确认好了就办结",
+    "closed": "又不行了，直接告诉我",
+    "reopened": "会再联系您",
+    "cancelled": "还需要就直接告诉我",
+    "returned": "派好了就有人联系您",
+    "merged": "有进展一起告诉您",
 }
 
 
@@ -65,11 +81,17 @@ def address_line(address: Address) -> str:
 
 def place_line(case: Case) -> str:
     """Where a case is, with everything that it names: 阳光花园3号楼101、201室, 阳光花园3号楼整栋."""
+    whole = {"community": "全小区", "building": "整栋", "unit": "整个单元"}.get(case.scope or "", "")
+    if whole and len(case.rooms) < 2:
+        # The room of who reports a whole building does not make it smaller.
+        part = replace(case.address, room=None)
+        part = part if case.scope == "unit" else replace(part, unit=None)
+        part = part if case.scope != "community" else replace(part, building=None)
+        return address_line(part) + whole
     if len(case.rooms) > 1:
         base = address_line(Address(None, case.address.community, case.address.building, case.address.unit))
         return f"{base}{'、'.join(case.rooms)}室"
-    whole = {"community": "全小区", "building": "整栋", "unit": "整个单元"}.get(case.scope or "", "")
-    return address_line(case.address) + ("" if case.address.room else whole)
+    return address_line(case.address)
 
 
 def problem(intents: tuple[str, ...] | str) -> str:
@@ -85,6 +107,11 @@ def problem(intents: tuple[str, ...] | str) -> str:
 def state(ticket: TicketView) -> str:
     """A ticket's state in words."""
     return STATES.get(ticket.status, ticket.status).format(team=ticket.responsible or "维修班组")
+
+
+def comes_next(ticket: TicketView) -> str:
+    """What follows the present state of a ticket."""
+    return NEXT.get(ticket.status, "有变化会告诉您")
 
 
 def clock_time(moment: datetime, now: datetime, zone: ZoneInfo) -> str:

@@ -16,13 +16,13 @@ from sqlalchemy import delete, make_url, update
 from bot import crypto
 from bot import services as service_factory
 from bot.clock import VirtualClock
-from bot.models import Base, Contact, Ticket
+from bot.models import Base, Building, Community, Contact, Ticket
 from bot.services import Services
 from bot.settings import Settings
 from tests.bot.helpers import Core, Provider, Scripted
 from tests.conftest import DATA_KEY, Template
 
-_KEPT = {"rule", "company", "team", "station", "community", "building"}
+_KEPT = {"rule", "company", "branch", "team", "station", "community", "building"}
 Standing = Callable[[Template], Services]
 
 
@@ -58,6 +58,8 @@ def core(database_template: Template, standing: Standing, clock: VirtualClock) -
 def _empty(services: Services) -> None:
     with services.database.transaction() as session:
         session.execute(update(Contact).values(taken_over_by=None))
+        for place in (Community, Building):
+            session.execute(update(place).values(member_id=None, stand_in_id=None))
         session.execute(update(Ticket).values(merged_into_id=None))
         for table in reversed(Base.metadata.sorted_tables):
             if table.name not in _KEPT:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from flask import Request, Response
 from sqlalchemy import inspect, select
 
-from bot import clock, conversation, inbox, tickets
+from bot import clock, conversation, inbox, intake, tickets
 from bot.channels import BadRequest, Inbound, Outgoing, Report, SendError, Sent
 from bot.conversation import Answer
 from bot.inbox import Received
@@ -133,7 +133,7 @@ class Core:
 
     def receive(self, text: str = "暖气不热", sender: str = PHONE, *, claim: bool = False, **fields: Any) -> Received:
         """A message comes in and is stored."""
-        return inbox.receive(self.services.database, inbound(text, sender, **fields), claim=claim)
+        return intake.receive(self.services.database, inbound(text, sender, **fields), claim=claim)
 
     def say(self, text: str, sender: str = PHONE, deadline: datetime | None = None, **fields: Any) -> Answer | None:
         """A message comes in and is handled at once, as by the webhook."""

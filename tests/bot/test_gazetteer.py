@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from openpyxl import Workbook
 from sqlalchemy import func, select
 
-from bot import gazetteer
+from bot import gazetteer, roster
 from bot.database import Database
-from bot.gazetteer import GazetteerSource, ImportRefused, import_folder, route
+from bot.duty_models import Member, Shift
+from bot.gazetteer import GazetteerSource, route
+from bot.gazetteer_import import ImportRefused, import_path
 from bot.models import Base, Building, Community, Station, Team
+from bot.roster import Where
 from bot.rules import DATA
 
 GOOD = {
@@ -36,7 +41,7 @@ def folder_of(tmp_path: Path, **changes: str) -> Path:
 
 def bring(database: Database, folder: Path) -> dict[str, int]:
     with database.transaction() as session:
-        return import_folder(session, folder)
+        return import_path(session, folder)
 
 
 def counts(database: Database) -> list[int]:
@@ -155,3 +160,102 @@ def test_the_shipped_folder_can_be_imported_again(database: Database) -> None:
     before = counts(database)
     bring(database, DATA / "gazetteer")
     assert counts(database) == before
+
+
+# --- people, companies, and workbooks
+
+PEOPLE = {
+    "companies": "id,name,ours,self_run,phone,phone_checked\nCO1,邻城热力,否,否,037100000001,2026-11-10\n",
+    "branches": "id,name,company\nB1,东区分公司,CO1\n",
+    "members": "id,name,role,team,phone,active\nM1,甲,worker,T1,14000000201,yes\nM2,乙,主管,,,是\n",
+    "responsible": "community_id,building,worker,stand_in\nC1,,M1,M2\nC1,1,M2,\n",
+    "shifts": "member,team,starts,ends,rank\nM1,T1,2026-11-23 08:00,2026-11-23 20:00,1\n",
+}
+
+
+def test_people_and_their_rosters_come_in_with_the_places(database: Database, tmp_path: Path) -> None:
+    counted = bring(database, folder_of(tmp_path, **PEOPLE))
+    assert (counted["members"], counted["responsible"], counted["shifts"]) == (2, 2, 1)
+    with database.reading() as session:
+        shift = session.scalars(select(Shift)).one()
+        assert shift.starts_at == datetime(2026, 11, 23, 0, 0, tzinfo=UTC)
+        called = roster.for_job(session, Where(shift.team_id, "新星小区", "1"), shift.starts_at)
+        assert [(one.member.name, one.why) for one in called] == [("甲", "值班"), ("乙", "主管")]
+        called = roster.for_job(session, Where(shift.team_id, "新星小区", None), shift.starts_at)
+        assert [one.why for one in called] == ["责任人", "主管"]
+
+
+@pytest.mark.parametrize(
+    ("table", "text", "says"),
+    [
+        ("members", "id,name,role\nM1,甲,king\n", "members.csv line 2: role king is none of"),
+        ("members", "id,name,phone\nM1,甲,call me\n", "members.csv line 2: phone is no telephone number."),
+        ("companies", "id,name,phone_checked\nCO1,邻城热力,someday\n", "phone_checked someday is no date"),
+        ("responsible", "community_id,worker\nC1,M9\n", "worker M9 is not in members.csv"),
+        ("responsible", "community_id,building,worker\nC1,77,M1\n", "building 77 of C1 is not in buildings.csv"),
+        ("shifts", "member,starts,ends\nM1,2026-11-23 20:00,2026-11-23 08:00\n", "ends is not after starts"),
+        ("shifts", "member,starts,ends\nM1,today,2026-11-23 08:00\n", "starts today is no time"),
+    ],
+)
+def test_a_wrong_row_of_people_changes_nothing(
+    database: Database, tmp_path: Path, table: str, text: str, says: str
+) -> None:
+    with pytest.raises(ImportRefused) as refused:
+        bring(database, folder_of(tmp_path, **{**PEOPLE, table: text}))
+    assert any(says in error for error in refused.value.errors), refused.value.errors
+    with database.reading() as session:
+        assert session.scalar(select(func.count()).select_from(Member)) == 0
+
+
+def workbook_of(tmp_path: Path, sheets: dict[str, list[list[object]]]) -> Path:
+    """A workbook as an office program saves it."""
+    book = Workbook()
+    book.remove(book.worksheets[0])
+    for title, rows in sheets.items():
+        sheet = book.create_sheet(title)
+        for row in rows:
+            sheet.append(row)
+    path = tmp_path / "places.xlsx"
+    book.save(path)
+    return path
+
+
+def test_a_workbook_with_chinese_headings_is_the_same_as_csv_files(database: Database, tmp_path: Path) -> None:
+    sheets: dict[str, list[list[object]]] = {
+        "班组": [["编号", "名称"], ["T1", "一班"]],
+        "小区": [["编号", "名称", "别名", "班组"], ["C1", "新星小区", "新星|星星园", "T1"]],
+        "楼栋": [["小区", "楼号", "单元", "层数"], ["C1", 3.0, "1|2", 6]],
+        "人员": [["编号", "姓名", "岗位", "电话"], ["M1", "甲", "维修工", 14000000201]],
+        "值班": [
+            ["人员", "开始", "结束"],
+            ["M1", datetime.fromisoformat("2026-11-23 08:00"), datetime.fromisoformat("2026-11-23 20:00")],
+        ],
+    }
+    counted = bring(database, workbook_of(tmp_path, sheets))
+    assert counted == {"teams": 1, "communities": 1, "buildings": 1, "members": 1, "shifts": 1}
+    with database.reading() as session:
+        building = session.scalars(
+            select(Building).join(Community, Community.id == Building.community_id).where(Community.code == "C1")
+        ).one()
+        assert (building.number, building.units, building.floors) == ("3", ["1", "2"], 6)
+        assert session.scalars(select(Member.phone)).one() == "+8614000000201"
+
+
+def test_a_wrong_row_of_a_workbook_is_named_by_its_row(database: Database, tmp_path: Path) -> None:
+    path = workbook_of(tmp_path, {"班组": [["编号", "名称"], ["T1", "一班"], [None, None], ["T2", None]]})
+    with pytest.raises(ImportRefused) as refused:
+        bring(database, path)
+    assert refused.value.errors == ["teams.csv line 4: name is empty."]
+
+
+@pytest.mark.parametrize("content", [b"", b"not a workbook", b"PK\x03\x04 broken"])
+def test_what_is_no_workbook_is_refused_in_a_sentence(database: Database, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "places.xlsx"
+    path.write_bytes(content)
+    with pytest.raises(ImportRefused) as refused:
+        bring(database, path)
+    assert "cannot be read" in refused.value.errors[0]
+
+
+def test_the_places_of_the_demonstration_have_no_wrong_row(database: Database) -> None:
+    assert bring(database, DATA / "demo" / "places")["companies"] == 3

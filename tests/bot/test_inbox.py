@@ -7,9 +7,10 @@ from functools import partial
 
 import pytest
 
-from bot import conversation, inbox
+from bot import conversation, inbox, intake
 from bot.clock import VirtualClock
-from bot.inbox import LEASE, MAX_TEXT
+from bot.inbox import FLOOD_SILENCE, LEASE, PILE, TURN_LIMIT, TURN_WINDOW
+from bot.intake import MAX_TEXT
 from bot.models import Contact, Delivery, Message, Resident
 from tests.bot.helpers import PHONE, Core, inbound, seconds_until, together
 
@@ -41,7 +42,7 @@ def test_the_same_id_of_another_channel_is_another_message(core: Core) -> None:
 def test_ten_pushes_at_once_are_one_message_one_contact_and_one_lease(core: Core) -> None:
     database = core.services.database
     message = inbound(provider_id="SM1")
-    received = together([lambda: inbox.receive(database, message)] * 10)
+    received = together([lambda: intake.receive(database, message)] * 10)
     assert sum(item.new for item in received) == 1
     assert sum(item.claim is not None for item in received) == 1
     assert len({item.message_id for item in received}) == 1
@@ -50,7 +51,7 @@ def test_ten_pushes_at_once_are_one_message_one_contact_and_one_lease(core: Core
 
 def test_ten_first_messages_of_one_resident_at_once_are_one_contact(core: Core) -> None:
     database = core.services.database
-    together([partial(inbox.receive, database, inbound(provider_id=f"SM{n}")) for n in range(10)])
+    together([partial(intake.receive, database, inbound(provider_id=f"SM{n}")) for n in range(10)])
     assert (len(core.rows(Message)), len(core.rows(Contact)), len(core.rows(Resident))) == (10, 1, 1)
 
 
@@ -240,3 +241,90 @@ def test_two_long_ids_that_differ_at_their_end_are_two_messages(core: Core) -> N
 def test_an_sms_sender_is_a_resident_with_that_phone(core: Core) -> None:
     core.receive()
     assert core.one(Resident).phone == PHONE
+
+
+# --- floods
+
+
+def test_twenty_messages_in_a_minute_get_a_handful_of_replies_and_none_is_lost(core: Core, clock: VirtualClock) -> None:
+    for number in range(20):
+        core.receive(f"第{number}句，不热", claim=False)
+        core.work()
+        clock.advance(3 * SECOND)
+    clock.advance(timedelta(minutes=1))
+    core.work()
+    assert all(message.handled_at for message in core.rows(Message))
+    assert len(core.rows(Message)) == 20
+    assert len(core.rows(Delivery)) <= 8
+
+
+def test_twenty_messages_at_once_are_one_turn(core: Core, clock: VirtualClock) -> None:
+    for number in range(20):
+        core.receive(f"第{number}句，不热")
+    clock.advance(10 * SECOND)
+    core.work()
+    assert all(message.handled_at for message in core.rows(Message))
+    assert len(core.rows(Delivery)) == 1
+
+
+def test_what_piled_up_while_nobody_answered_is_one_turn(core: Core, clock: VirtualClock) -> None:
+    for number in range(PILE + 1):
+        core.receive(f"第{number}句，不热")
+        clock.advance(timedelta(minutes=1))
+    core.work()
+    assert all(message.handled_at for message in core.rows(Message))
+    assert len(core.rows(Delivery)) == 1
+
+
+def flood(core: Core, clock: VirtualClock) -> None:
+    """Somebody, or something, that writes every eleven seconds for ten minutes: too slowly to be a burst."""
+    for number in range(TURN_LIMIT):
+        assert core.say(f"第{number}句")
+        clock.advance(11 * SECOND)
+
+
+def test_a_flood_is_slowed_down_and_nothing_of_it_is_lost(core: Core, clock: VirtualClock) -> None:
+    flood(core, clock)
+    for number in range(3):
+        assert core.receive(f"还有{number}", claim=True).claim is None
+        core.work()
+        clock.advance(9 * SECOND)
+    assert len([message for message in core.rows(Message) if message.handled_at is None]) == 3
+    clock.advance(FLOOD_SILENCE)
+    core.work()
+    assert all(message.handled_at for message in core.rows(Message))
+    assert len(core.rows(Delivery)) == TURN_LIMIT + 1
+
+
+def test_a_flood_of_messages_of_many_kinds_is_slowed_down_too(core: Core, clock: VirtualClock) -> None:
+    flood(core, clock)
+    for kind in ("image", "text", "image"):
+        core.receive("还有", kind=kind)
+    before = len(core.rows(Delivery))
+    for handled in (1, 2, 3):
+        clock.advance(FLOOD_SILENCE)
+        core.work()
+        core.work()
+        assert len(core.rows(Delivery)) == before + handled
+
+
+def test_danger_overtakes_a_flood(core: Core, clock: VirtualClock) -> None:
+    flood(core, clock)
+    core.receive("还有")
+    core.receive("家里有煤气味")
+    core.work()
+    handled = {message.text for message in core.rows(Message) if message.handled_at}
+    assert "家里有煤气味" in handled
+    assert "还有" not in handled
+
+
+def test_others_do_not_wait_for_a_flood(core: Core, clock: VirtualClock) -> None:
+    flood(core, clock)
+    core.receive("还有")
+    assert core.say("不热", "+8619900005678")
+
+
+def test_a_flood_that_has_ended_is_forgotten(core: Core, clock: VirtualClock) -> None:
+    flood(core, clock)
+    clock.advance(TURN_WINDOW)
+    assert core.say("不热")

@@ -9,7 +9,18 @@ from typing import Any
 import pytest
 
 from bot import outbox, worker
-from bot.channels import GiveUp, Misconfigured, OptedOut, OtherWay, Outgoing, Report, Retry, SendError, Unknown
+from bot.channels import (
+    GiveUp,
+    Misconfigured,
+    OptedOut,
+    OtherWay,
+    Outgoing,
+    Report,
+    Retry,
+    SendError,
+    Unknown,
+    Unreachable,
+)
 from bot.clock import VirtualClock
 from bot.models import ChannelState, Contact, Delivery
 from bot.outbox import BACKOFF, LEASE, PASSIVE_LEASE
@@ -103,6 +114,7 @@ def test_urgent_texts_and_replies_overtake_notices(core: Core) -> None:
         (failure(GiveUp), "reply", "failed", None),
         (failure(OptedOut), "notice", "failed", None),
         (failure(OtherWay), "reply", "held", None),
+        (failure(Unreachable), "notice", "held", None),
         (failure(Unknown), "notice", "unknown", None),
         (failure(Unknown), "reply", "queued", BACKOFF[0]),
         (failure(Unknown), "urgent", "queued", BACKOFF[0]),
@@ -171,7 +183,7 @@ def test_a_refused_credential_turns_the_channel_red_and_a_success_green(core: Co
 
 def test_a_contact_who_cannot_be_reached_is_marked_until_they_write(core: Core) -> None:
     queue(core)
-    core.provider.trouble = [failure(OtherWay)]
+    core.provider.trouble = [failure(Unreachable)]
     send_all(core)
     assert core.one(Contact).unreachable_at is not None
     core.receive("你好")

@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, func, inspect, select
 
-from bot import gazetteer, schema
+from bot import gazetteer_import, schema
 from bot.database import Database
 from bot.models import Base, Community, Rule, Station
 from bot.rules import DATA
@@ -51,12 +51,20 @@ def test_migrations_can_be_taken_back(database: Database, settings: Settings) ->
     schema.revert(database, "base")
     assert set(inspect(database.engine).get_table_names()) <= {"alembic_version"}
     schema.upgrade(settings)
-    assert _counts(database)["community"]
+    assert _counts(database)["rule"]
+
+
+def test_an_upgrade_brings_no_invented_places(database: Database, settings: Settings) -> None:
+    schema.revert(database, "base")
+    schema.upgrade(settings)
+    assert _counts(database)["community"] == 0
 
 
 def test_the_shipped_places_have_no_wrong_row(database: Database) -> None:
     with database.transaction() as session:
-        assert gazetteer.import_folder(session, DATA / "gazetteer")["communities"] == _counts(database)["community"]
+        assert (
+            gazetteer_import.import_path(session, DATA / "gazetteer")["communities"] == _counts(database)["community"]
+        )
 
 
 @pytest.fixture

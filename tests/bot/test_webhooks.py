@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
-from bot import conversation, inbox, worker
+from bot import conversation, intake, worker
 from bot.app import create_app
 from bot.channels import sms_twilio, wechat
 from bot.channels.wechat_push import parse_xml
@@ -283,7 +283,7 @@ def test_slots_are_given_back_whatever_happens(door: Door, monkeypatch: pytest.M
     def fail(*_args: object, **_how: object) -> None:
         raise OSError("told to fail")
 
-    monkeypatch.setattr(inbox, "receive", fail)
+    monkeypatch.setattr(intake, "store", fail)
     for _ in range(3):
         assert door.push(door.text("你好")).status_code == 503
     assert door.core.services.inline_slots._value == free
@@ -307,7 +307,7 @@ def test_what_cannot_be_stored_is_not_acknowledged(door: Door, monkeypatch: pyte
     def away(*_args: object, **_how: object) -> None:
         raise OperationalError("SELECT 1", {}, OSError("database is away"))
 
-    monkeypatch.setattr(inbox, "receive", away)
+    monkeypatch.setattr(intake, "store", away)
     response = door.push(door.text("不热"))
     assert response.status_code == 503
     assert "html" not in response.get_data(as_text=True).lower()

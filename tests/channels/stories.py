@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlencode
 
 from bot.standins import StandIns
@@ -56,6 +56,10 @@ class Provider(Protocol):
         """The same without any signature."""
         ...
 
+    def body(self, standins: StandIns, fields: dict[str, str]) -> Posting:
+        """A truly signed post that says whatever is wished."""
+        ...
+
     def is_thanks(self, body: str) -> bool:
         """Whether the answer is the provider's own "thank you"."""
         ...
@@ -80,6 +84,10 @@ class WeChatPosts:
 
     def unsigned(self, posting: Posting) -> Posting:
         return replace(posting, target=posting.target.split("?")[0])
+
+    def body(self, standins: StandIns, fields: dict[str, str]) -> Posting:
+        push = standins.wechat.sign(document(fields))
+        return Posting(push.target, push.body, {"Content-Type": "text/xml"})
 
     def is_thanks(self, body: str) -> bool:
         return body == "success"
@@ -111,6 +119,9 @@ class TwilioPosts:
         headers = {k: v for k, v in posting.headers.items() if k != "X-Twilio-Signature"}
         return replace(posting, headers=headers)
 
+    def body(self, standins: StandIns, fields: dict[str, str]) -> Posting:
+        return self._post(standins, fields)
+
     def is_thanks(self, body: str) -> bool:
         return "<Response" in body and "<Message" not in body
 
@@ -137,6 +148,9 @@ class MainlandPosts:
     def unsigned(self, posting: Posting) -> Posting:
         head, name, _, call = posting.target.rsplit("/", 3)
         return replace(posting, target=f"{head}/{name}/-/{call}")
+
+    def body(self, standins: StandIns, fields: dict[str, str]) -> Posting:
+        return self._post(fields)
 
     def is_thanks(self, body: str) -> bool:
         return bool(json.loads(body) == self.thanks)
@@ -169,6 +183,22 @@ class TencentPosts(MainlandPosts):
         return self.message(standins, "", 77)
 
 
+class Told(NamedTuple):
+    """A service and the provider that a story is told by."""
+
+    trial: Trial
+    provider: Provider
+
+
+# A provider, and the mode WeChat is in.
+MODES = [
+    ("wechat", "safe"),
+    ("wechat", "compatible"),
+    ("wechat", "plain"),
+    ("twilio", "safe"),
+    ("aliyun", "safe"),
+    ("tencent", "safe"),
+]
 PROVIDERS: dict[str, Provider] = {
     "wechat": WeChatPosts(),
     "twilio": TwilioPosts(),

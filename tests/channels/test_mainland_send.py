@@ -14,6 +14,7 @@ from tencentcloud.sms.v20210111 import errorcodes
 from bot.channels import (
     Channel,
     Entry,
+    Filtered,
     GiveUp,
     Misconfigured,
     OptedOut,
@@ -22,6 +23,7 @@ from bot.channels import (
     Retry,
     SendError,
     Unknown,
+    Unreachable,
     sms_aliyun,
     sms_tencent,
 )
@@ -60,13 +62,13 @@ def tencent() -> Iterator[TencentStandIn]:
 def by_aliyun(standin: AliyunStandIn, **settings: str) -> Channel:
     chosen = Template("SMS_1", {"problem": "漏水", "team": "二七班组", "number": "N1"})
     known = replace(standin.settings, **settings)
-    return sms_aliyun.Aliyun(known, DOOR, lambda outgoing: chosen, sms_aliyun.Sdk(known))
+    return sms_aliyun.Aliyun(known, DOOR, lambda outgoing: [chosen], sms_aliyun.Sdk(known))
 
 
 def by_tencent(standin: TencentStandIn, **settings: str) -> Channel:
     chosen = Template("1001", {"problem": "漏水", "team": "二七班组", "number": "N1"})
     known = replace(standin.settings, **settings)
-    return sms_tencent.Tencent(known, DOOR, lambda outgoing: chosen, sms_tencent.Sdk(known))
+    return sms_tencent.Tencent(known, DOOR, lambda outgoing: [chosen], sms_tencent.Sdk(known))
 
 
 def refusal(channel: Channel, outgoing: Outgoing = OUT) -> SendError:
@@ -186,7 +188,7 @@ def test_tencents_stand_in_is_as_strict_as_tencent(
     ("code", "kind", "after"),
     [
         ("FailedOperation.PhoneNumberInBlacklist", OptedOut, None),
-        ("FailedOperation.ContainSensitiveWord", GiveUp, None),
+        ("FailedOperation.ContainSensitiveWord", Filtered, None),
         ("FailedOperation.TemplateParamSetNotMatchApprovedTemplate", Misconfigured, None),
         ("FailedOperation.InsufficientBalanceInSmsPackage", Misconfigured, None),
         ("LimitExceeded.PhoneNumberThirtySecondLimit", Retry, 31.0),
@@ -195,7 +197,7 @@ def test_tencents_stand_in_is_as_strict_as_tencent(
         ("LimitExceeded.AppDailyLimit", Misconfigured, None),
         ("RequestLimitExceeded.UinLimitExceeded", Retry, None),
         ("InvalidParameterValue.TemplateParameterLengthLimit", OtherWay, None),
-        ("InvalidParameterValue.IncorrectPhoneNumber", GiveUp, None),
+        ("InvalidParameterValue.IncorrectPhoneNumber", Unreachable, None),
         ("UnauthorizedOperation.ServiceSuspendDueToArrears", Misconfigured, None),
         ("AuthFailure.SecretIdNotFound", Misconfigured, None),
         ("InternalError.SigVerificationFail", Misconfigured, None),
@@ -245,7 +247,8 @@ def chosen(book: RuleBook, provider: str, *entries: Entry, text: str = "短", lo
         found = choose(book, provider, Outgoing(PHONE, text, "7", entries=entries), longest)
     except OtherWay as error:
         return error.reason
-    return found.id, list(found.values.values())
+    parts = [(part.id, list(part.values.values())) for part in found]
+    return parts[0] if len(parts) == 1 else parts
 
 
 def test_the_first_template_that_tells_everything_is_sent(book: RuleBook) -> None:

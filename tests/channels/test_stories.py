@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from bot.clock import VirtualClock
-from bot.database import Database
-from bot.settings import Settings
-from tests.channels.mainland import connected
-from tests.channels.stories import PROVIDERS, Posting, Provider
+from tests.channels.stories import Posting, Told
 from tests.standins.service import Trial
-
-MODES = [
-    ("wechat", "safe"),
-    ("wechat", "compatible"),
-    ("wechat", "plain"),
-    ("twilio", "safe"),
-    ("aliyun", "safe"),
-    ("tencent", "safe"),
-]
-
-
-@pytest.fixture(params=MODES, ids="-".join)
-def told(
-    request: pytest.FixtureRequest, settings: Settings, database: Database, clock: VirtualClock
-) -> Iterator[tuple[Trial, Provider]]:
-    name, mode = request.param
-    with connected(settings, database, mode) as line:
-        yield line.trial, PROVIDERS[name]
-        line.trial.drain()
-
-
-Told = tuple[Trial, Provider]
 
 
 def answered(posting: Posting, trial: Trial) -> str:
@@ -123,3 +100,46 @@ def test_nothing_personal_reaches_the_log(told: Told, caplog: pytest.LogCaptureF
     secrets = (known.wechat_secret, known.aliyun_callback_secret, known.tencent_callback_secret)
     for private in ("不热", provider.address, provider.address[-8:], *secrets):
         assert private not in caplog.text
+
+
+# --- anything at all
+
+FIELDS = [
+    *("ToUserName", "FromUserName", "CreateTime", "MsgType", "Content", "MsgId", "Event", "EventKey", "Ticket"),
+    *("MediaId", "Location_X", "Location_Y", "Label", "Recognition", "Status", "MsgID", "List", "PicUrl", "Format"),
+    *("MessageSid", "AccountSid", "From", "To", "Body", "NumMedia", "MediaUrl0", "MediaContentType0", "OptOutType"),
+    *("phone_number", "content", "send_time", "dest_code", "sequence_id", "mobile", "nationcode", "text", "time"),
+]
+WORDS = ["text", "event", "image", "location", "subscribe", "SCAN", "TEMPLATESENDJOBFINISH", "STOP", "1", "-1", "1e999"]
+SAID = st.dictionaries(st.sampled_from(FIELDS), st.sampled_from(WORDS) | st.text(max_size=20), max_size=9)
+
+
+@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(fields=SAID)
+def test_no_post_is_an_error_and_none_is_stored_twice(told: Told, fields: dict[str, str]) -> None:
+    trial, provider = told
+    posting = provider.body(trial.standins, {name: _sendable(value) for name, value in fields.items()})
+    first, _ = posting.send(trial)
+    kept = len(trial.messages())
+    second, _ = posting.send(trial)
+    assert first == second
+    assert first in (200, 403)  # 403: the form names another account
+    assert len(trial.messages()) == kept
+    if first == 403:
+        assert "AccountSid" in fields
+
+
+def _sendable(text: str) -> str:
+    """What can stand in a signed XML document: the rest cannot be written, let alone signed."""
+    return "".join(c for c in text if c in "\t\n" or " " <= c < "\ud800" or "\ue000" <= c < "\ufffe")
+
+
+@hypothesis_settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=st.binary(max_size=200), query=st.text(alphabet="abc=&%/?0", max_size=20))
+def test_no_unsigned_bytes_are_an_error_or_stored(told: Told, body: bytes, query: str) -> None:
+    trial, provider = told
+    true = provider.unsigned(provider.message(trial.standins, "家里暖气不热", 1))
+    target = true.target.split("?")[0] + (f"?{query}" if query else "")
+    status, _ = Posting(target, body, true.headers).send(trial)
+    assert status == 403
+    assert trial.messages() == []

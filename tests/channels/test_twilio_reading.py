@@ -15,7 +15,19 @@ from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 from werkzeug.test import EnvironBuilder
 
-from bot.channels import BadRequest, BadSignature, Inbound, Report
+from bot.channels import (
+    BadRequest,
+    BadSignature,
+    Filtered,
+    GiveUp,
+    Inbound,
+    OptedOut,
+    Report,
+    Retry,
+    SendError,
+    Unknown,
+    Unreachable,
+)
 from bot.channels.phone import normalise
 from bot.channels.sms_twilio import STATES, Twilio
 from tests.channels.conftest import twilio_channel
@@ -190,6 +202,13 @@ def test_a_photo_without_text_is_a_message() -> None:
     found = read_one(form)
     assert (found.kind, found.text) == ("image", "")
     assert found.payload["media"] == [{"url": "https://api.twilio.com/m/0", "type": "image/jpeg"}]
+    assert [(media.kind, media.ref) for media in found.media] == [("image", "https://api.twilio.com/m/0")]
+
+
+@pytest.mark.parametrize(("kind", "word"), [("stop", "STOP"), ("start", "START"), ("help", "HELP")])
+def test_what_advanced_opt_out_has_answered_is_told_apart(kind: str, word: str) -> None:
+    assert read_one(FORM | {"Body": "退订", "OptOutType": word}).kind == kind
+    assert read_one(FORM | {"Body": "退订", "OptOutType": "SOMETHING"}).kind == "text"
 
 
 def test_a_text_beside_a_photo_is_a_text() -> None:
@@ -230,6 +249,24 @@ def test_a_failure_keeps_its_code() -> None:
     assert channel().read(post(form, "/channels/twilio/status")) == [
         Report("twilio", "SM" + "b" * 32, "failed", code="30003")
     ]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("30003", Retry),
+        ("30005", Unreachable),
+        ("30007", Filtered),
+        ("30008", Unknown),
+        ("21610", OptedOut),
+        ("", GiveUp),
+    ],
+)
+def test_a_failure_says_what_it_leads_to(code: str, kind: type[SendError]) -> None:
+    form = STATUS | {"MessageStatus": "undelivered", "ErrorCode": code}
+    [found] = channel().read(post(form, "/channels/twilio/status"))
+    assert isinstance(found, Report)
+    assert type(found.failure) is kind
 
 
 def test_a_false_status_callback_is_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from base64 import b64decode
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import requests
 from urllib3.exceptions import NewConnectionError
 
 from bot.channels import (
+    Filtered,
     GiveUp,
     Misconfigured,
     OptedOut,
@@ -19,7 +21,10 @@ from bot.channels import (
     Retry,
     SendError,
     Unknown,
+    Unreachable,
 )
+from bot.channels.sms_twilio import MAX_MEDIA
+from bot.settings import SettingsError
 from tests.channels.conftest import twilio_channel
 from tests.channels.helpers import TWILIO, Api, form_of
 
@@ -57,6 +62,22 @@ def test_it_is_sent_from_the_number_the_resident_wrote_to(api: Api) -> None:
     assert form_of(api.calls[0])["From"] == "+85230000000"
 
 
+def test_an_account_with_an_api_key_sends_by_it(api: Api) -> None:
+    script(api, CREATED)
+    by_key = replace(TWILIO, twilio_api_key_sid="SK" + "2" * 32, twilio_api_key_secret="of-the-key")
+    assert twilio_channel(by_key, api).send(OUT).provider_ref == SID
+    [call] = api.calls
+    user, password = b64decode(call.headers["Authorization"].removeprefix("Basic ")).decode().split(":")
+    assert (user, password) == ("SK" + "2" * 32, "of-the-key")
+    assert f"/Accounts/{TWILIO.twilio_account_sid}/" in (call.url or "")
+
+
+def test_half_an_api_key_is_a_settings_error() -> None:
+    half = replace(TWILIO, twilio_api_key_sid="SK" + "2" * 32)
+    with pytest.raises(SettingsError, match="HEATLINE_TWILIO_API_KEY_SECRET"):
+        twilio_channel(half)
+
+
 def test_a_messaging_service_chooses_the_number(api: Api) -> None:
     script(api, CREATED)
     service = replace(TWILIO, twilio_from="MG" + "e" * 32)
@@ -69,13 +90,13 @@ def test_a_messaging_service_chooses_the_number(api: Api) -> None:
 @pytest.mark.parametrize(
     ("code", "status", "error"),
     [
-        (21211, 400, GiveUp),
-        (21614, 400, GiveUp),
+        (21211, 400, Unreachable),
+        (21614, 400, Unreachable),
         (21617, 400, GiveUp),
-        (30004, 400, GiveUp),
-        (30005, 400, GiveUp),
-        (30006, 400, GiveUp),
-        (30007, 400, GiveUp),
+        (30004, 400, Unreachable),
+        (30005, 400, Unreachable),
+        (30006, 400, Unreachable),
+        (30007, 400, Filtered),
         (21610, 400, OptedOut),
         (21408, 403, Misconfigured),
         (21612, 400, Misconfigured),
@@ -97,6 +118,7 @@ def test_every_refusal_says_what_to_do_next(api: Api, code: int, status: int, er
     script(api, refused(code, status))
     with pytest.raises(error) as caught:
         twilio_channel(TWILIO, api).send(OUT)
+    assert type(caught.value) is error
     assert caught.value.code == str(code)
     assert api.count("Messages.json") == 1
 
@@ -167,3 +189,42 @@ def test_a_long_text_goes_out_in_pieces(api: Api) -> None:
 def test_an_empty_text_is_not_sent(api: Api) -> None:
     with pytest.raises(GiveUp):
         twilio_channel(TWILIO, api).send(replace(OUT, text=" \x00"))
+
+
+# --- photos
+
+PHOTO = "http://twilio.test/2010-04-01/Accounts/AC1/Messages/MM1/Media/ME1"
+
+
+def test_a_photo_is_fetched_with_our_credentials(api: Api) -> None:
+    api.answers = {"ME1": [(200, "the photo")]}
+    found = twilio_channel(TWILIO, api).fetch(PHOTO)
+    assert found.content == b"the photo"
+    assert api.calls[0].headers["Authorization"].startswith("Basic ")
+    assert api.timeouts == [10.0]
+
+
+@pytest.mark.parametrize(
+    "ref", ["http://evil.example/ME1", "http://twilio.test.evil.example/ME1", "file:///etc/passwd", ""]
+)
+def test_our_credentials_go_to_twilio_alone(api: Api, ref: str) -> None:
+    with pytest.raises(GiveUp):
+        twilio_channel(TWILIO, api).fetch(ref)
+    assert api.calls == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ((404, "gone"), GiveUp),
+        ((401, "no"), Misconfigured),
+        ((503, "busy"), Retry),
+        (requests.ReadTimeout("slow"), Retry),
+        ((200, "x" * (MAX_MEDIA + 1)), GiveUp),
+    ],
+)
+def test_a_photo_that_cannot_be_had_says_what_to_do(api: Api, answer: Any, error: type[SendError]) -> None:
+    api.answers = {"ME1": [answer]}
+    with pytest.raises(error) as caught:
+        twilio_channel(TWILIO, api).fetch(PHOTO)
+    assert type(caught.value) is error

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from bot import clock as service_clock
-from bot import inbox, staff, tickets
+from bot import intake, staff, tickets
 from bot.app import create_app
 from bot.channels import Inbound
 from bot.clock import VirtualClock
@@ -152,7 +152,7 @@ def hear(services: Services, text: str, medium: str = "sms", sender: str = "+861
         count = len(session.scalars(select(Message.id)).all())
     channel = {"sms": "twilio", "wechat": "wechat"}[medium]
     inbound = Inbound(channel, medium, f"m{count + 1}", sender, "us", "text", text, service_clock.now())
-    return inbox.receive(services.database, inbound, claim=False).contact_id
+    return intake.receive(services.database, inbound, claim=False).contact_id
 
 
 @pytest.fixture

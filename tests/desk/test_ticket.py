@@ -106,7 +106,7 @@ def test_a_stale_form_changes_nothing_and_keeps_what_was_typed(
     number = report()
     act(desk, number, "move", to="accepted")
     for what, fields in {
-        "move": {"to": "closed", "note": "我刚写的话"},
+        "move": {"to": "close", "note": "我刚写的话"},
         "retype": {"intent": "leak"},
         "facts": {"community": "国贸公馆"},
         "team": {"team": "1"},
@@ -212,7 +212,8 @@ def test_merging_by_hand_tells_everybody_of_the_other_ticket(
     page = act(desk, second, "merge", into=first.lower())
     assert f"现在显示的是 {first}" in page
     act(desk, first, "move", to="accepted")
-    assert len(deliveries(services)) == 2
+    assert f"以后看{first}" in deliveries(services)[0].text
+    assert len(deliveries(services)) == 3
 
 
 @pytest.mark.parametrize("into", ["N20261123-9999", "N20261123-0001", "", "没有"])

@@ -41,6 +41,11 @@ def test_a_temperature_is_a_number() -> None:
     assert entities == (Entity("temperature", 15.5, "十五六度", 2, 6),)
 
 
+def test_the_value_of_a_number_is_its_digits() -> None:
+    _, entities = read_marks("座机[0371-60008800](phone),手机[+86 138 0000 1111](phone),户号[１００２](account_no)")
+    assert [entity.value for entity in entities] == ["037160008800", "13800001111", "1002"]
+
+
 @pytest.mark.parametrize(
     ("content", "hint"),
     [
@@ -49,6 +54,7 @@ def test_a_temperature_is_a_number() -> None:
         ("intent: leak\nsentences: [{text: a, also: [thanks]}]", "beside another"),
         ("intent: leak\nsentences: [{text: a, severity: huge}]", "none of burst, drip"),
         ("intent: leak\nsentences: ['[a](colour)']", "unknown entity"),
+        ("intent: leak\nsentences: [{text: a, near: yes}]", "out_of_scope alone"),
     ],
 )
 def test_a_malformed_file_is_refused_with_a_hint(tmp_path: Path, content: str, hint: str) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from nlu.chart import confusion_svg
-from nlu.evaluate import Pair, below_floors, score
+from nlu.chart import confusion_svg, reliability_svg
+from nlu.evaluate import Pair, below_floors, score, score_acts
 from nlu.types import Entity, Understanding
 
 
@@ -81,3 +81,39 @@ def test_the_chart_holds_every_intent_that_occurs() -> None:
     svg = confusion_svg(score(PAIRS)["confusion"])
     assert svg.count("<rect") == 16
     assert all(f">{intent}</text>" in svg for intent in ("leak", "danger", "no_heat", "out_of_scope"))
+
+
+def test_near_misses_and_ordinary_messages_are_counted_apart() -> None:
+    pairs = [pair("out_of_scope", "leak", near="yes"), pair("out_of_scope", "out_of_scope"), pair("leak", "leak")]
+    report = score([*pairs, pair("out_of_scope", "no_heat"), pair("out_of_scope", "billing")])
+    assert report["false_reports"] == pytest.approx(1 / 2)
+    assert report["near_false_reports"] == 1.0
+    assert report["ordinary_false_reports"] == pytest.approx(1 / 3), "what opens no ticket is no report"
+
+
+def test_what_the_dialogue_acts_on_is_scored_apart_from_what_was_understood() -> None:
+    acts = [
+        (pair("leak", "no_heat", 0.4), "leak"),
+        (pair("leak", "leak", 0.2), None),
+        (pair("leak", "danger", found=understood("danger", ("leak",))), "danger"),
+        (pair("out_of_scope", "leak", 0.2), None),
+        (pair("out_of_scope", "no_heat", near="yes"), "no_heat"),
+    ]
+    acted = score_acts(acts)
+    assert acted["leak_found"] == pytest.approx(2 / 3)
+    assert (acted["ordinary_false_reports"], acted["near_false_reports"]) == (0.0, 1.0)
+    assert acted["asked"] == pytest.approx(2 / 5)
+    assert acted["right_when_acted"] == pytest.approx(1 / 3)
+
+
+def test_a_duration_is_met_where_its_span_is_and_right_where_its_value_is() -> None:
+    wanted = {"entity": "duration", "value": "昨晚开始", "start": 1, "end": 5}
+    got = (Entity("duration", "从昨晚开始", "从昨晚开始", 0, 5),)
+    entities = score([pair("no_heat", "", found=understood("no_heat", entities=got), entities=[wanted])])["entities"]
+    assert (entities["duration"]["f1"], entities["duration_met"]["f1"]) == (0.0, 1.0)
+
+
+def test_the_reliability_diagram_has_a_bar_for_every_tenth_that_occurs() -> None:
+    table = score(PAIRS)["calibration"]["table"]
+    svg = reliability_svg(table)
+    assert svg.count("<rect") == svg.count("<circle") == len(table)

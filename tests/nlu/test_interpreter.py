@@ -156,6 +156,15 @@ def test_nobody_at_the_address_is_unavailable_and_keeps_the_token_to_itself() ->
     assert "secret" not in str(raised.value)
 
 
+def test_what_lasts_is_a_fault_and_not_a_bill(server: FakeServer, interpreter: RasaInterpreter) -> None:
+    def kinds() -> set[str]:
+        return {entity.entity for entity in interpreter.understand("停了两天,怎么回事").entities}
+
+    assert kinds() == {"duration"}
+    server.body["intent_ranking"] = [{"name": "billing", "confidence": 0.9}]
+    assert kinds() == set()
+
+
 def test_a_temperature_is_a_number_in_the_row(server: FakeServer, interpreter: RasaInterpreter) -> None:
     row = as_row(interpreter.understand("屋里只有15度"))
     assert [(e["entity"], e["value"]) for e in row["entities"]] == [("temperature", 15)]

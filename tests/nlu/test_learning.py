@@ -148,24 +148,32 @@ answer = folds(labels, sources, 2).tolist()
     assert ask(code) == [0, 0, 1, 1, 0, 1, 1]
 
 
-def test_the_arbiter_learns_which_of_two_high_scores_is_primary() -> None:
+def test_the_arbiter_keeps_the_order_but_leans_to_a_leak_in_doubt() -> None:
     code = """
 import numpy as np
 from nlu.server.learning.arbiter import fit_arbiter, joined
 from nlu.server.learning.beside import LEARNT
 from nlu.server.learning.models import Linear
 rng = np.random.default_rng(1)
-leak, bill = LEARNT.index("leak"), LEARNT.index("billing")
-scores = rng.normal(-1, 0.1, (400, len(LEARNT)))
-scores[:200, leak] = 0.4
-scores[:, bill] = 0.6  # the margin alone would always say billing
-truth = np.array([leak] * 200 + [bill] * 200)
-arbiter = fit_arbiter(scores, truth, strength=1.0)
+leak, bill, urge = (LEARNT.index(name) for name in ("leak", "billing", "urge"))
+truth = rng.integers(0, len(LEARNT), 2000)
+truth[truth == urge] = bill
+scores = rng.normal(-1, 0.4, (2000, len(LEARNT)))
+scores[np.arange(2000), truth] += 1.2
 first = Linear(np.eye(len(LEARNT), dtype=np.float32), np.zeros(len(LEARNT), dtype=np.float32))
-both = joined(first, arbiter).matrix_scores(scores)
-answer = [float((both.argmax(axis=1) == truth).mean()), bool(np.allclose(both, scores @ arbiter.weights + arbiter.bias, atol=1e-3))]
+arbiter = fit_arbiter(scores, truth)
+both = joined(first, arbiter)
+def chosen(**margins):
+    row = np.full((1, len(LEARNT)), -1.0)
+    for name, margin in margins.items():
+        row[0, LEARNT.index(name)] = margin
+    return LEARNT[int(both.matrix_scores(row).argmax())]
+answer = [
+    chosen(leak=0.2, billing=0.9), chosen(leak=0.5, billing=0.55), chosen(urge=3.0, billing=0.0),
+    bool(np.allclose(both.matrix_scores(scores), scores @ arbiter.weights + arbiter.bias, atol=1e-3)),
+]
 """
-    assert ask(code) == [1.0, True]
+    assert ask(code) == ["billing", "leak", "billing", True], "an intent without a sentence (urge) is never chosen"
 
 
 def test_thresholds_follow_the_costs_and_are_drawn_to_the_common_one() -> None:

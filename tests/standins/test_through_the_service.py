@@ -118,8 +118,8 @@ def test_a_refused_secret_turns_the_channel_red_and_a_success_green(trial: Trial
     red = state_of(trial, "wechat")
     assert red is not None
     assert not red.ok
-    assert delivery(trial, notice).state == "queued"
-    clock.advance(timedelta(minutes=1))
+    assert delivery(trial, notice).state == "held"  # a wrong secret is not tried over and over
+    clock.advance(timedelta(minutes=10))
     trial.drain()
     green = state_of(trial, "wechat")
     assert green is not None
@@ -179,3 +179,18 @@ def test_a_follow_is_greeted_and_a_parting_is_not(trial: Trial) -> None:
 def test_a_photo_by_sms_is_answered(trial: Trial) -> None:
     photo = {"NumMedia": "1", "MediaUrl0": "https://m/0", "MediaContentType0": "image/jpeg"}
     assert trial.standins.twilio.send_sms(PHONE, "", **photo)
+
+
+def test_a_throttling_provider_gets_every_text_later(trial: Trial, clock: VirtualClock) -> None:
+    trial.standins.twilio.send_sms(PHONE, "谢谢")
+    trial.drain()
+    trial.standins.twilio.messages.clear()
+    trial.standins.twilio.per_second = 2
+    for number in range(6):
+        notify(trial, f"第{number}条", f"test:{number}")
+    for _ in range(5):
+        trial.drain()
+        clock.advance(timedelta(seconds=31))
+    assert sorted(message.text for message in trial.standins.twilio.messages.values()) == [
+        f"第{number}条" for number in range(6)
+    ]

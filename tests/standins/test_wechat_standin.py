@@ -152,3 +152,119 @@ def test_a_reset_forgets_everything() -> None:
     made.reset()
     assert made.heard("wechat", OPENID) == []
     assert send(made) == 40003
+
+
+# --- the rest of the account
+
+
+def token(made: StandIns) -> str:
+    return str(made.wechat.token(SETTINGS.wechat_appid, SETTINGS.wechat_secret)["access_token"])
+
+
+FIELDS = {"thing1": {"value": "暖气不热"}, "character_string3": {"value": "N20261123-0001"}}
+
+
+def template(made: StandIns, **fields: Any) -> Any:
+    data = {"touser": OPENID, "template_id": "tpl", "data": {**FIELDS, **fields}}
+    return made.wechat.template_send(data)
+
+
+def test_a_template_needs_its_id_a_follower_and_fitting_fields() -> None:
+    made, _ = standins()
+    assert template(made)["errcode"] == 40003
+    made.wechat.push_event(OPENID, "subscribe", EventKey="")
+    assert template(made)["errcode"] == 40037
+    made.wechat.account.templates["tpl"] = ("thing1", "character_string3")
+    assert template(made, thing1={"value": "暖" * 21})["errcode"] == 47003
+    assert template(made, character_string3={"value": "单号"})["errcode"] == 47003
+    assert template(made)["errcode"] == 0
+    assert made.heard("wechat", OPENID)[-1] == "暖气不热\nN20261123-0001"
+    made.wechat.push_event(OPENID, "unsubscribe")
+    assert template(made)["errcode"] == 43004
+
+
+def test_a_client_msg_id_is_one_message_for_ten_minutes(clock: VirtualClock) -> None:
+    made, _ = standins()
+    made.wechat.push_event(OPENID, "subscribe", EventKey="")
+    made.wechat.account.templates["tpl"] = ("thing1",)
+    data = {"touser": OPENID, "template_id": "tpl", "client_msg_id": "c-1", "data": FIELDS}
+    first, second = (made.wechat.account.send_template(data)["msgid"] for _ in range(2))
+    clock.advance(timedelta(minutes=11))
+    assert first == second != made.wechat.account.send_template(data)["msgid"]
+
+
+def test_a_finished_template_is_reported_once() -> None:
+    made, service = standins(settings=replace(SETTINGS, wechat_mode="plain"))
+    made.wechat.push_event(OPENID, "subscribe", EventKey="")
+    made.wechat.account.templates["tpl"] = ("thing1",)
+    number = template(made)["msgid"]
+    made.wechat.report_jobs("failed:user block")
+    made.wechat.report_jobs()
+    reports = [body.decode() for _, body in service.posts if b"TEMPLATESENDJOBFINISH" in body]
+    assert len(reports) == 1
+    assert f"<MsgID>{number}</MsgID>" in reports[0]
+
+
+@pytest.mark.parametrize(("long_term", "codes"), [(True, [0, 0]), (False, [0, 43101])])
+def test_a_notice_needs_a_subscription(long_term: bool, codes: list[int]) -> None:
+    made, _ = standins()
+    made.wechat.push_event(OPENID, "subscribe", EventKey="")
+    made.wechat.account.notices["tpl"] = ("thing1",)
+    data = {"touser": OPENID, "template_id": "tpl", "data": FIELDS}
+    assert made.wechat.notice_send(data)["errcode"] == 43101
+    if long_term:
+        made.wechat.account.long_term.add("tpl")
+    made.wechat.subscribe(OPENID, "tpl")
+    assert [made.wechat.notice_send(data)["errcode"] for _ in range(2)] == codes
+
+
+def test_a_daily_quota_ends_at_midnight_in_china(clock: VirtualClock) -> None:
+    made, _ = standins()
+    made.wechat.push_text(OPENID, "不热")
+    made.wechat.account.limits["custom/send"] = 1
+    assert [send(made), send(made)] == [0, 45009]
+    clock.advance(timedelta(hours=14, seconds=1))  # it was ten in the morning
+    assert send(made) == 0
+
+
+def test_an_address_off_the_list_gets_no_token() -> None:
+    made, _ = standins()
+    made.wechat.account.on_ip_list = False
+    answer = made.wechat.token(SETTINGS.wechat_appid, SETTINGS.wechat_secret)
+    assert answer["errcode"] == 40164
+    assert "203.0.113.7" in answer["errmsg"]
+
+
+def test_media_are_kept_for_three_days(clock: VirtualClock) -> None:
+    made, _ = standins()
+    media_id = made.wechat.account.keep(b"photo", "image/jpeg")
+    clock.advance(timedelta(days=3) - timedelta(seconds=1))
+    assert made.wechat.account.medium(media_id) is not None
+    clock.advance(timedelta(seconds=2))
+    assert made.wechat.account.medium(media_id) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        ({"action_name": "QR_LIMIT_STR_SCENE", "scene": "b/C-1/3"}, None),
+        ({"action_name": "QR_LIMIT_STR_SCENE", "scene": "x" * 65}, 40053),
+        ({"action_name": "QR_LIMIT_SCENE", "scene": "b/C-1/3"}, 40053),
+        ({"action_name": "QR_STR_SCENE", "scene": "b/C-1/3", "expire_seconds": 2_592_001}, 40052),
+    ],
+)
+def test_codes_have_their_limits(data: dict[str, Any], code: int | None) -> None:
+    made, _ = standins()
+    scene = data.pop("scene")
+    answer = made.wechat.account.create_code({**data, "action_info": {"scene": {"scene_str": scene}}})
+    assert answer.get("errcode") == code
+
+
+def test_a_code_brings_its_scene_with_following_or_scanning() -> None:
+    made, service = standins(settings=replace(SETTINGS, wechat_mode="plain"))
+    made.wechat.scan(OPENID, "b/C-1/3")
+    made.wechat.scan(OPENID, "b/C-1/3")
+    first, second = (body.decode() for _, body in service.posts)
+    assert "<![CDATA[qrscene_b/C-1/3]]>" in first
+    assert "<![CDATA[SCAN]]>" in second
+    assert "<![CDATA[b/C-1/3]]>" in second

@@ -15,7 +15,10 @@ from rasa.shared.nlu.constants import INTENT, TEXT
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
+from nlu.server.components.featuriser import TERM
 from nlu.server.learning.decision import Decider, Samples
+
+_WORDS = 12  # words and characters that a verdict names as its reasons
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.INTENT_CLASSIFIER, is_trainable=True)
@@ -66,6 +69,9 @@ class HeatingClassifier(GraphComponent, IntentClassifier):  # type: ignore[misc]
         self._decider, measured = Decider.train(
             samples, self._config["members"], self._config["folds"], self._config["seed"]
         )
+        originals = [str(example.get(TEXT)) for example, copy in zip(examples, samples.copy, strict=True) if not copy]
+        for suspect in measured["suspects"]:
+            suspect["text"] = originals[suspect.pop("place")]
         with self._storage.write_to(self._resource) as folder:
             self._decider.save(folder)
             (folder / "measured.json").write_text(json.dumps(measured, ensure_ascii=False), encoding="utf-8")
@@ -84,7 +90,16 @@ class HeatingClassifier(GraphComponent, IntentClassifier):  # type: ignore[misc]
             message.set("also", list(verdict.also), add_to_output=True)
             message.set("also_scores", verdict.scores, add_to_output=True)
             message.set("threshold", verdict.threshold, add_to_output=True)
+            message.set("why", self._why(message, columns, values), add_to_output=True)
         return messages
+
+    def _why(self, message: Message, columns: np.ndarray, values: np.ndarray) -> list[list[Any]]:
+        """The words and characters that spoke most for the first intent, each with its share of the score."""
+        term = message.get(TERM)
+        if self._decider is None or term is None or not len(columns):
+            return []
+        named = [(term(int(column)), share) for column, share in self._decider.contributions(columns, values)]
+        return [[name, round(share, 3)] for (view, name), share in named if view != "concepts"][:_WORDS]
 
 
 def _row(message: Message) -> tuple[np.ndarray, np.ndarray, int]:

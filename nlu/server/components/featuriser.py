@@ -20,6 +20,8 @@ from nlu.server.components.normaliser import NORMALISED
 from nlu.server.learning.concepts import ConceptLexicon
 from nlu.server.learning.features import Vectoriser, message_terms, read_table
 
+TERM = "heatline_term"  # on a message: what a column of its features stands for
+
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.MESSAGE_FEATURIZER, is_trainable=True)
 class HeatingFeaturiser(GraphComponent):  # type: ignore[misc]
@@ -89,6 +91,7 @@ class HeatingFeaturiser(GraphComponent):  # type: ignore[misc]
             columns, values = self._vectoriser.row(self._terms(message))
             row = sp.csr_matrix((values, columns, [0, len(columns)]), shape=(1, self._vectoriser.width))
             message.add_features(Features(row, FEATURE_TYPE_SENTENCE, TEXT, "HeatingFeaturiser"))
+            message.set(TERM, self._vectoriser.term)
         return messages
 
     def _terms(self, message: Message) -> dict[str, list[str]]:

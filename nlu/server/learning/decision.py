@@ -18,6 +18,12 @@ from nlu.server.learning.models import TRAINERS, Array, Linear, folds, sigmoid, 
 from nlu.server.learning.progress import report
 from nlu.types import NEVER_ALSO
 
+_REASONS = 40  # features that are looked at for the words that counted
+
+
+# Greetings and the like are never told besides, so no machine learns to see them there.
+_TOLD_BESIDE = np.array([name not in NEVER_ALSO for name in LEARNT])
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -88,7 +94,7 @@ class Decider:
         report(0.85, "training on all sentences")
         decider = cls(
             joined(_train_members(samples, members, seed), fit_arbiter(scores, kept.intents)),
-            train_flags(samples.matrix, samples.flags, seed),
+            train_flags(samples.matrix, samples.flags & _TOLD_BESIDE, seed),
             beside,
             thresholds,
         )
@@ -102,6 +108,7 @@ class Decider:
             "held_out_also_f1": f1(said, further(kept.intents, kept.flags)),
             "beside": {name: bar for name, bar in beside.as_dict().items() if name != "pairs"},
             "thresholds": thresholds,
+            "suspects": suspects(probabilities, kept.intents),
         }
         return decider, measured
 
@@ -115,6 +122,14 @@ class Decider:
         scores = {name: float(flags[i]) for i, name in enumerate(LEARNT) if name not in NEVER_ALSO}
         also = tuple(LEARNT[i] for i in np.flatnonzero(said))
         return Verdict(ranking, also, scores, self.thresholds[LEARNT[order[0]]])
+
+    def contributions(self, columns: Array, values: Array) -> list[tuple[int, float]]:
+        """The features that speak for the first intent rather than for the others, the strongest first."""
+        weights = self.intent.weights[columns]
+        top = int((values @ weights + self.intent.bias).argmax())
+        shares = values * (weights[:, top] - weights.mean(axis=1))
+        order = np.argsort(-shares)[:_REASONS]
+        return [(int(columns[i]), float(shares[i])) for i in order if shares[i] > 0]
 
     def save(self, folder: Path) -> None:
         """Write arrays and numbers; no code is kept with them."""
@@ -154,5 +169,29 @@ def _held_out(samples: Samples, fold: Array, members: Mapping[str, float], seed:
         report(0.25 + 0.6 * number / count, f"held-out part {number + 1} of {count}")
         seen, held = samples.take(fold != number), fold == number
         scores[held] = _train_members(seen, members, seed).matrix_scores(samples.matrix[held])
-        flag_scores[held] = train_flags(seen.matrix, seen.flags, seed).matrix_scores(samples.matrix[held])
+        flag_scores[held] = train_flags(seen.matrix, seen.flags & _TOLD_BESIDE, seed).matrix_scores(
+            samples.matrix[held]
+        )
     return scores[~samples.copy], flag_scores[~samples.copy]
+
+
+def suspects(probabilities: Array, truth: Array, most: int = 200) -> list[dict[str, Any]]:
+    """Sentences whose label is likely wrong, the likeliest first, by their place among the originals.
+
+    Confident learning (Northcutt, Jiang, Chuang: J. Artif. Intell. Res. 70, 2021): a class is claimed with confidence
+    where its held-out probability is at least the mean of the sentences labelled so; a sentence that confidently belongs
+    to another class than its label's is suspect.
+    """
+    classes = np.unique(truth)
+    bars = np.full(probabilities.shape[1], np.inf)
+    bars[classes] = [probabilities[truth == label, label].mean() for label in classes]
+    claimed = np.where(probabilities >= bars, probabilities, 0.0)
+    likely = claimed.argmax(axis=1)
+    rows = np.arange(len(truth))
+    margin = claimed[rows, likely] - probabilities[rows, truth]
+    found = np.flatnonzero((claimed[rows, likely] > 0) & (likely != truth))
+    order = found[np.argsort(-margin[found], kind="stable")][:most]
+    return [
+        {"place": int(i), "label": LEARNT[truth[i]], "likely": LEARNT[likely[i]], "margin": round(float(margin[i]), 3)}
+        for i in order
+    ]

@@ -107,6 +107,7 @@ class Vectoriser:
         self.rarest = rarest
         self.vocabulary: dict[str, dict[str, int]] = {}
         self.idf: dict[str, np.ndarray] = {}
+        self._names: dict[str, list[str]] = {}
 
     def fit(self, samples: Iterable[Mapping[str, Sequence[str]]]) -> Vectoriser:
         """Learn the vocabulary and the rarity of its terms; deterministic, terms sorted."""
@@ -132,6 +133,16 @@ class Vectoriser:
                 return slice(start, start + len(terms))
             start += len(terms)
         raise KeyError(view)
+
+    def term(self, column: int) -> tuple[str, str]:
+        """The view and the term that a column stands for."""
+        if not self._names:
+            self._names = {view: list(terms) for view, terms in self.vocabulary.items()}
+        for view, terms in self._names.items():
+            if column < len(terms):
+                return view, terms[column]
+            column -= len(terms)
+        raise IndexError("no such column")
 
     def row(self, sample: Mapping[str, Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
         """Columns and values of one message."""

@@ -41,6 +41,10 @@ class Linear:
             return cls(arrays["weights"], arrays["bias"])
 
 
+# How exactly a machine is fitted: against scikit-learn's 0.0001 this changed no held-out decision and saves a quarter of
+# the time.
+_TOLERANCE = 0.01
+
 Trainer = Callable[[sp.csr_matrix, Array, int], Linear]
 
 
@@ -57,7 +61,7 @@ def train_svm(matrix: sp.csr_matrix, labels: Array, seed: int, strength: float =
     """Linear support vector machines; their margins become probabilities by calibration."""
     from sklearn.svm import LinearSVC
 
-    model = LinearSVC(C=strength, random_state=seed)
+    model = LinearSVC(C=strength, random_state=seed, tol=_TOLERANCE)
     model.fit(matrix, labels)
     return Linear(model.coef_.T.astype(np.float32).copy(), model.intercept_.astype(np.float32))
 
@@ -76,14 +80,14 @@ TRAINERS: dict[str, Trainer] = {"logistic": train_logistic, "svm": train_svm, "b
 
 
 def train_flags(matrix: sp.csr_matrix, flags: Array, seed: int, strength: float = 0.6) -> Linear:
-    """One yes-or-no machine per column of `flags`: does the message carry this intent at all?"""
+    """One yes-or-no machine per column of `flags` that has a yes: does the message carry this intent at all?"""
     from sklearn.svm import LinearSVC
 
     weights = np.zeros((matrix.shape[1], flags.shape[1]), dtype=np.float32)
     bias = np.full(flags.shape[1], -10.0, dtype=np.float32)
     for column in range(flags.shape[1]):
         if flags[:, column].any():
-            model = LinearSVC(C=strength, random_state=seed)
+            model = LinearSVC(C=strength, random_state=seed, tol=_TOLERANCE)
             model.fit(matrix, flags[:, column])
             weights[:, column] = model.coef_[0]
             bias[column] = model.intercept_[0]
