@@ -92,7 +92,7 @@ def run(settings: Settings, *, database_url: str | None, messages: int, clients:
         database="sqlite" if running.settings.is_sqlite else "postgresql",
         channel=channel,
         clients=clients,
-        web_processes=int(running.settings.web_processes),
+        web_processes=1 if running.settings.is_sqlite else int(running.settings.web_processes),
         posted=messages,
         stored=stored,
         seconds=round(seconds, 2),

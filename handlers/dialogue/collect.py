@@ -157,7 +157,6 @@ def ask_again(turn: Turn) -> Reply:
         "proof": "proof.ask",
         "place": "place.near",
         "look": "affirm.after_ticket",
-        "handover": "elsewhere.ask",
     }.get(waiting or "", f"ask.{waiting}")
     return Reply(key, params)
 

@@ -75,7 +75,7 @@ def _address_part(turn: Turn) -> Outcome | None:
     """An answer to 哪个小区, 几号楼, 几单元, 门牌号: with the part asked, with others, or plain."""
     conversation, part = turn.conversation, turn.conversation.waiting_for or ""
     case = conversation.case
-    if case is None:
+    if case is None or not case.intent:
         return None
     given = _given(turn, part, case)
     u = turn.understanding

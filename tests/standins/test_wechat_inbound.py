@@ -266,6 +266,21 @@ def test_anything_else_is_answered_politely_and_the_next_one_is_handled(
     assert "哪个小区" in (trial.standins.wechat.push_text(OPENID, "暖气不热") or "")
 
 
+def test_a_voice_without_words_does_not_swallow_the_texts_around_it(trial: Trial, clock: VirtualClock) -> None:
+    said = ["暖气不热", "阳光花园", "3号楼", None, "2单元", "501"]
+    for text in said:
+        if text is None:
+            trial.standins.wechat.push_media(OPENID, "voice", b"#!AMR", "audio/amr")
+        else:
+            trial.standins.wechat.push_text(OPENID, text)
+        clock.advance(timedelta(seconds=1))
+    for _ in range(4):
+        clock.advance(timedelta(seconds=15))
+        trial.drain()
+    assert one(trial, Ticket).room == "501"
+    assert one(trial, Review).reason == "voice"
+
+
 # --- subscriptions
 
 
@@ -281,6 +296,15 @@ def test_a_refusal_is_kept_in_either_wrapper(trial: Trial, wrapper: str, clock: 
 
 
 # --- leaving
+
+
+def test_who_leaves_while_a_person_is_talking_is_unlinked_all_the_same(trial: Trial) -> None:
+    trial.standins.wechat.push_text(OPENID, "你好")
+    desk(trial, "agent")
+    with trial.services.database.transaction() as session:
+        session.scalars(select(Contact)).one().taken_over_by = session.scalars(select(Staff.id)).first()
+    leave(trial)
+    assert one(trial, Contact).address is None
 
 
 def leave(trial: Trial) -> None:

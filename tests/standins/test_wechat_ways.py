@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from bot import conversation, outbox
+from bot.channels import Entry
 from bot.clock import VirtualClock
 from bot.models import ChannelState, Contact, Ticket
 from bot.texts import render
@@ -167,6 +168,17 @@ def test_a_notice_does_not_go_to_a_phone_that_has_opted_out(with_phone: Trial, c
     told = notify(with_phone)
     with_phone.drain()
     assert delivery(with_phone, told).state == "held"
+
+
+def test_at_night_what_can_wait_does_not_go_by_sms_in_place_of_wechat(with_phone: Trial, clock: VirtualClock) -> None:
+    clock.advance(LATER + timedelta(hours=12))  # 23:00 in China
+    closed = Entry("status.closed", {"number": "N20261123-0001", "problem": "暖气不热", "note": ""})
+    told = notify(with_phone, entry=closed)
+    with_phone.drain()
+    assert (delivery(with_phone, told).state, by_sms(with_phone)) == ("queued", [])
+    clock.advance(timedelta(hours=9, minutes=1))
+    with_phone.drain()
+    assert delivery(with_phone, told).via == "twilio"
 
 
 def test_an_error_of_the_sms_says_nothing_about_wechat(with_phone: Trial, clock: VirtualClock) -> None:
