@@ -224,6 +224,38 @@ def nlu() -> None:
 
 
 @main.group()
+def households() -> None:
+    """The company's books of homes, by which residents prove that a home is theirs."""
+
+
+@households.command("import")
+@click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_plain_errors
+def import_households(path: Path) -> None:
+    """Import account numbers, addresses and registered phones from a CSV file; a wrong row changes nothing."""
+    from bot import crypto
+    from bot import households as books
+    from bot.database import Database
+    from bot.gazetteer import GazetteerSource
+
+    settings = _settings()
+    crypto.configure(settings.data_key)
+    database = Database(settings.database_url)
+    try:
+        entries = books.read(path, GazetteerSource(database).current())
+        with (
+            click.progressbar(length=len(entries), label="Importing", file=sys.stderr) as bar,
+            database.transaction() as session,
+        ):
+            count = books.load(session, entries, bar.update)
+    except books.BooksRefused as refused:
+        raise click.ClickException("\n".join((str(refused), *refused.errors))) from None
+    finally:
+        database.dispose()
+    click.echo(f"{count} homes are in the books.")
+
+
+@main.group()
 def sms() -> None:
     """SMS: what texts cost."""
 

@@ -201,5 +201,5 @@ def _stopped_kinds(context: Context, ticket: Ticket, since: datetime) -> set[str
     )
     taken = select(Update.step).where(Update.ticket_id == ticket.id, Update.at >= since, Update.step.is_not(None))
     steps = context.book.table.steps
-    by_moves = {kind for key in context.session.scalars(taken) if key in steps for kind in steps[key].stops}
+    by_moves = {kind for key in context.session.scalars(taken) if key and key in steps for kind in steps[key].stops}
     return set(context.session.scalars(met)) | by_moves

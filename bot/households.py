@@ -12,12 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import phonenumbers
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import crypto, standing
-from bot.channels.phone import HOME_REGION, normalise
+from bot.channels.phone import is_possible, normalise
 from bot.models import Household
 from bot.upsert import put
 from handlers.dialogue.types import Address
@@ -93,16 +92,9 @@ def _wrong(row: Mapping[str, str], places: Gazetteer) -> list[str]:
         wrong.append("building and room are needed")
     if places.community(row["community"]) is None and places.resolve(row["community"]) is None:
         wrong.append(f"the gazetteer has no community {row['community']!r}")
-    if row["phone"] and not _is_phone(row["phone"]):
+    if row["phone"] and not is_possible(row["phone"]):
         wrong.append("phone is not a telephone number")
     return wrong
-
-
-def _is_phone(text: str) -> bool:
-    try:
-        return phonenumbers.is_possible_number(phonenumbers.parse(text, HOME_REGION))
-    except phonenumbers.NumberParseException:
-        return False
 
 
 def _keys(row: Mapping[str, str]) -> tuple[str, ...]:

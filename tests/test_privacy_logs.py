@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from bot import conversation, inbox, outbox, worker
+from bot import conversation, intake, outbox, worker
 from bot.clock import VirtualClock
 from bot.database import Database
 from bot.models import Contact, Delivery, Review
@@ -83,7 +83,7 @@ def test_a_database_that_refuses_a_row_does_not_quote_it(
     def refuse(*_args: object, **_how: object) -> None:
         raise OperationalError(f"INSERT … {TEXT}", {"text": TEXT, "address": PHONE}, OSError(TEXT))
 
-    monkeypatch.setattr(inbox, "store", refuse)
+    monkeypatch.setattr(intake, "store", refuse)
     assert trial.standins.wechat.push_text(OPENID, TEXT) is None
     assert trial.standins.twilio.send_sms(PHONE, TEXT) is None
     assert "OperationalError" in caplog.text

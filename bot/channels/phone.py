@@ -9,6 +9,14 @@ from bot.channels.wording import clean
 HOME_REGION = "CN"  # where a number without a country code is from
 
 
+def is_possible(text: str) -> bool:
+    """Whether a text is a telephone number, with or without its country code."""
+    try:
+        return phonenumbers.is_possible_number(phonenumbers.parse(text, HOME_REGION))
+    except phonenumbers.NumberParseException:
+        return False
+
+
 def normalise(phone: str) -> str:
     """A number in E.164, so that 138… and +86 138… are one contact; what is no number stays as it came."""
     bare = clean(phone).strip()

@@ -32,7 +32,7 @@ def callbacks() -> str:
         )
         open_calls = columns.where(Callback.done_at.is_(None))
         owed = open_calls.order_by(
-            Callback.due_at > clock.now(), Callback.reason != "urgent", Callback.due_at, Callback.id
+            Callback.reason != "urgent", Callback.due_at > clock.now(), Callback.due_at, Callback.id
         ).limit(MAX_SHOWN)
         made = columns.where(Callback.done_at.is_not(None)).order_by(Callback.id.desc()).limit(20)
         return page(
