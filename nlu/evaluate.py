@@ -223,16 +223,18 @@ def below_floors(report: Mapping[str, Any], floors: Mapping[str, float]) -> list
     for name, bound in floors.items():
         ceiling = name.startswith("max_")
         value = _lookup(report, name.removeprefix("max_"))
-        if value > bound if ceiling else value < bound:
+        if value is None:
+            missed.append(f"{name.removeprefix('max_')} was not measured")
+        elif value > bound if ceiling else value < bound:
             missed.append(f"{name.removeprefix('max_')} is {value:.4f}, {'above' if ceiling else 'below'} {bound}")
     return missed
 
 
-def _lookup(report: Mapping[str, Any], dotted: str) -> float:
+def _lookup(report: Mapping[str, Any], dotted: str) -> float | None:
     value: Any = report
     for part in dotted.split("."):
-        value = value[part]
-    return float(value)
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return None if value is None else float(value)
 
 
 def _found(pairs: Sequence[Pair], intent: str) -> float:

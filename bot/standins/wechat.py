@@ -337,7 +337,7 @@ def document(fields: dict[str, str]) -> str:
 
 
 def _value(name: str, value: str) -> str:
-    if isinstance(value, Elements) or name in ("CreateTime", "MsgId", "MsgID"):
+    if isinstance(value, Elements) or (name in ("CreateTime", "MsgId", "MsgID") and value.isdigit()):
         return value
     return "<![CDATA[" + clean(value).replace("]]>", "]]]]><![CDATA[>") + "]]>"
 
