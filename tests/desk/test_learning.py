@@ -19,13 +19,13 @@ from bot.services import Services
 from nlu.shelf import Shelf
 from tests.desk.conftest import Desk, Report, hidden_fields
 
-GOOD = {
+GOOD: dict[str, Any] = {
     "sentences": 100,
     "accuracy": 0.95,
     "macro_f1": 0.95,
     "problems_accuracy": 0.96,
     "leak_recall": 0.99,
-    "danger_recall": 0.97,
+    "danger_recall": 0.99,
     "false_reports": 0.02,
     "ordinary_false_reports": 0.01,
     "near_false_reports": 0.02,
@@ -170,7 +170,7 @@ def test_a_fall_of_what_guards_life_needs_a_second_person(
 ) -> None:
     desk.enter("supervisor")
     run_id = train(desk, services)
-    finish(services, run_id, **{score: 0.965})
+    finish(services, run_id, **{score: GOOD[score] - 0.005})
     promote = f"/desk/learning/{run_id}/promote"
     assert "另一位同事" in post(desk, promote)
     assert "另一位同事" in post(desk, promote)
