@@ -11,6 +11,7 @@ from bot.trace import trace
 
 log = logging.getLogger(__name__)
 INTERVAL = 0.2  # seconds between batches
+LONGEST_PAUSE = 30.0  # seconds between attempts while the database refuses
 
 
 class PassiveMarker:
@@ -52,13 +53,15 @@ class PassiveMarker:
             raise
 
     def _run(self) -> None:
-        pause = threading.Event()
+        pause, seconds = threading.Event(), INTERVAL
         while True:
             self._wake.wait()
             self._wake.clear()
-            pause.wait(INTERVAL)
+            pause.wait(seconds)
             try:
                 self.flush()
+                seconds = INTERVAL
             except Exception as error:
                 log.error("Passive replies could not be marked as sent, trying again: %s", trace(error))
+                seconds = min(seconds * 2, LONGEST_PAUSE)
                 self._wake.set()

@@ -131,7 +131,7 @@ def test_everything_can_be_done_without_scripts(
     page.get_by_label("查找").fill("国贸公馆")
     page.get_by_role("button", name="筛选").click()
     page.get_by_role("link", name="N2026").first.click()
-    page.get_by_label("已接单").check()
+    page.get_by_role("radio", name="接单").check()
     page.get_by_label("给住户的话").fill("师傅两点到")
     page.get_by_role("button", name="更新状态").click()
     assert page.get_by_text("状态已更新。").is_visible()
