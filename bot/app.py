@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask import Flask, Response, redirect
 from werkzeug.wrappers import Response as BaseResponse
 
-from bot import health, webhooks
+from bot import call_webhook, health, webhooks
+from bot.channels import calls
 from bot.intake import Intake
 from bot.passive import PassiveMarker
 from bot.services import Services
@@ -30,7 +31,9 @@ def create_app(services: Services) -> Flask:
     app.extensions["heatline"] = services
     app.extensions["heatline_intake"] = Intake(services.database)
     app.extensions["heatline_passive"] = PassiveMarker(services.database)
+    app.extensions["heatline_calls"] = calls.create(settings)
     app.register_blueprint(webhooks.blueprint)
+    app.register_blueprint(call_webhook.blueprint)
     app.register_blueprint(health.blueprint)
     _register_desk(app)
     if settings.is_demo:
@@ -45,9 +48,10 @@ def create_app(services: Services) -> Flask:
 
 
 def _register_desk(app: Flask) -> None:
-    from bot import desk
+    from bot import crew, desk
 
     desk.register(app)
+    crew.register(app)
 
 
 def _register_demo(app: Flask, services: Services) -> None:

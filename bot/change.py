@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -9,7 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from bot import outbox, standing
+from bot import crypto, outbox, standing
 from bot.channels import Entry
 from bot.models import Contact, Task, Ticket, TicketContact, Update
 from bot.rules import RuleBook
@@ -24,6 +25,7 @@ class Actor:
     kind: str  # resident | staff | system
     contact_id: int | None = None
     staff_id: int | None = None
+    member_id: int | None = None  # of the crew, who acts from their phone
 
 
 SYSTEM = Actor("system")
@@ -55,9 +57,10 @@ def tell(
     if not exists(context.book, key):
         return None
     told, params = None, {**_told_params(context, ticket, note, actor), **params}
-    parties = select(Contact).join(TicketContact, TicketContact.contact_id == Contact.id)
-    for contact in context.session.scalars(parties.where(TicketContact.ticket_id == ticket.id)):
-        if contact.id == actor.contact_id:
+    query = select(Contact).join(TicketContact, TicketContact.contact_id == Contact.id)
+    parties = context.session.scalars(query.where(TicketContact.ticket_id == ticket.id)).all()
+    for contact in parties:
+        if contact.id == actor.contact_id or _told_by_sms(context, ticket, contact, parties):
             continue
         entry = _words_for(context, ticket, contact, key, params)
         if entry is None:
@@ -75,6 +78,19 @@ def tell(
             entries=[entry],
         )
     return told
+
+
+def _told_by_sms(context: Context, ticket: Ticket, contact: Contact, parties: Sequence[Contact]) -> bool:
+    """Whether a caller hears everything as the sender of text messages that they are too: one phone is told once."""
+    if contact.medium != "phone" or contact.address is None:
+        return False
+    hashed = crypto.blind_index("sms", contact.address)
+    return any(
+        party.medium == "sms"
+        and party.address_hash == hashed
+        and standing.hears(context.session, ticket, party.id, context.proofs_since) == "all"
+        for party in parties
+    )
 
 
 def _words_for(context: Context, ticket: Ticket, contact: Contact, key: str, params: dict[str, str]) -> Entry | None:
@@ -116,6 +132,7 @@ def add_update(
         at=context.now,
         actor=actor.kind,
         staff_id=actor.staff_id,
+        member_id=actor.member_id,
         kind=kind,
         from_status=from_status,
         to_status=to_status,

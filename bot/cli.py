@@ -256,6 +256,11 @@ def import_households(path: Path) -> None:
 
 
 @main.group()
+def privacy() -> None:
+    """Personal data: what is past its time."""
+
+
+@main.group()
 def sms() -> None:
     """SMS: what texts cost."""
 
@@ -273,10 +278,12 @@ def bench() -> None:
 def _register() -> None:
     from bot.bench import commands as bench_commands
     from bot.nlu_commands import register
+    from bot.privacy_commands import register as register_privacy
     from bot.sms_commands import register as register_sms
     from bot.wechat_commands import register as register_wechat
 
     register(nlu, _settings, _plain_errors)
+    register_privacy(privacy, _settings, _plain_errors)
     register_sms(sms, _settings, _plain_errors)
     register_wechat(wechat, _settings, _plain_errors)
     bench_commands.register(bench, _settings, _plain_errors)

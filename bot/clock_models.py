@@ -81,5 +81,6 @@ class Reading(Base):
     contact_id: Mapped[int | None] = mapped_column(ForeignKey("contact.id"))
     message_id: Mapped[int | None] = mapped_column(ForeignKey("message.id"))
     staff_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    member_id: Mapped[int | None] = mapped_column(ForeignKey("member.id"))
     instrument: Mapped[str | None] = mapped_column(String(32))
     __table_args__ = (_one_of("by", ("resident", "crew")),)

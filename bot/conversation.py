@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
-from bot import clock, inbox, outbox, receipts, wordless
+from bot import calls, clock, inbox, outbox, receipts, wordless
 from bot.channels import Entry
 from bot.channels.wording import split_bytes
 from bot.inbox import BURST_WINDOW, PILE, Claim, Pending
@@ -172,15 +172,23 @@ def _respond_and_record(
         answer = None
         if not _is_words(messages[0]):
             wordless.heed(context, contact, messages[0], places)
-        if contact.taken_over_by is None:  # else a person is talking: the message is on the desk, the bot is silent
+        if _speaks(contact, messages):
             text, entries, ticket_id = _decide(services, context, contact, messages, understanding, places)
             noted["ticket_id"] = ticket_id
             channel = services.channels.get(contact.channel)
             most = channel.max_bytes if channel is not None else None
             answer = _reply(session, contact, messages[-1], text, entries, deadline, most=most)
+            _owe_answer(context, contact, messages[-1], answer, ticket_id)
         _mark_handled(session, messages, noted)
         inbox.settle(session, contact)
         return answer
+
+
+def _speaks(contact: Contact, messages: Sequence[Pending]) -> bool:
+    """Whether the bot answers. While a person talks, the message is on the desk and the bot is silent, but for dangers:
+    what keeps people safe waits for nobody.
+    """
+    return contact.taken_over_by is None or any(message.danger for message in messages)
 
 
 def _decide(
@@ -289,6 +297,14 @@ def _reply(
     return Answer(head, delivery_id, passive)
 
 
+def _owe_answer(
+    context: Context, contact: Contact, message: Pending, answer: Answer | None, ticket_id: int | None
+) -> None:
+    """What a caller could not be told while they were on the line, they are told by a call."""
+    if contact.medium == "phone" and answer is not None and not answer.passive:
+        calls.owe(context, contact.id, "seat", ticket_id=ticket_id, message_id=message.id)
+
+
 def _keep_for_later(services: Services, claim: Claim, deadline: datetime | None) -> Answer | None:
     """Understanding is down: the messages stay unhandled, and the resident hears once that they have arrived."""
     with services.database.transaction() as session:
@@ -334,9 +350,10 @@ def _note_failure(
             row = {"message_id": message_id, "reason": "failed", "created_at": clock.now()}
             insert_ignoring(session, Review, [row], ["message_id"])
         answer = None
-        if contact.taken_over_by is None:
+        if _speaks(contact, messages):
             text = render(services.rules.current(), "system.person_will_look", contact.medium, {})
             answer = _reply(session, contact, messages[-1], text, [Entry("system.person_will_look")], deadline)
+            _owe_answer(services.context(session), contact, messages[-1], answer, None)
         inbox.settle(session, contact)
         return answer
 

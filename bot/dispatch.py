@@ -261,10 +261,11 @@ def _homes(shown: Sequence[Ticket], count: int) -> str:
 def accept(context: Context, job: Job, *, staff: Staff | None = None, member: Member | None = None) -> list[str]:
     """Somebody takes a job: its waiting tickets are accepted and their residents told; returns their numbers."""
     waiting = [ticket for ticket in _tickets(context.session, job) if ticket.status == "dispatched"]
-    actor = Actor("staff", staff_id=staff.id) if staff else Actor("staff")
+    actor = Actor("staff", staff_id=staff.id if staff else None, member_id=member.id if member else None)
     for ticket in waiting:
         tickets.add_note(context, ticket, f"{member.name if member else '工作台'}接单", actor, kind="dispatched")
         tickets.move(context, ticket, "accepted", actor)
+        ticket.member_id = actor.member_id
     job.state, job.accepted_at, job.next_at = "accepted", context.now, None
     job.accepted_by = staff.id if staff else None
     if member is not None:
@@ -277,9 +278,27 @@ def take_ticket(context: Context, ticket: Ticket, member: Member) -> None:
     """A member who has acknowledged an alert has taken its ticket, where nobody had."""
     if ticket.status not in ("received", "dispatched", "reopened"):
         return
-    actor = Actor("staff")
+    actor = Actor("staff", member_id=member.id)
     tickets.add_note(context, ticket, f"{member.name}接单", actor, kind="dispatched")
     tickets.move(context, ticket, "accepted", actor)
+    ticket.member_id = member.id
+
+
+def take(context: Context, ticket: Ticket, member: Member) -> None:
+    """A member takes one ticket of a job from their phone; a job of which nothing waits any more is theirs.
+
+    Raises tickets.MoveRefused where somebody else has it already.
+    """
+    if ticket.status != "dispatched":
+        raise tickets.MoveRefused("这张单子刚刚有变化，不用接了。")
+    take_ticket(context, ticket, member)
+    context.session.flush()
+    query = select(Job).join(JobTicket, JobTicket.job_id == Job.id)
+    query = query.where(JobTicket.ticket_id == ticket.id, JobTicket.left_at.is_(None), Job.closed_at.is_(None))
+    for job in context.session.scalars(query.with_for_update(of=Job)):
+        if not any(other.status == "dispatched" for other in _tickets(context.session, job)):
+            job.state, job.accepted_at, job.next_at = "accepted", context.now, None
+            job.accepted_by, job.member_id = None, member.id
 
 
 def accept_by_member(context: Context, member: Member) -> list[str]:

@@ -112,7 +112,8 @@ def note_arrival(state: State, inbound: Inbound, danger: str | None, now: dateti
     """Note a new message at its contact. Whether it may be answered at once: nothing waits before it, and it is due."""
     waiting_before = state.pending_since is not None
     said = inbound.kind in SAID
-    _make_pending(state, now, danger, said)
+    # At the phone seat somebody waits on the line for every answer: what is typed there is never collected.
+    _make_pending(state, now, danger, said and inbound.medium != "phone")
     if said:
         state.before_last_at, state.last_inbound_at = state.last_inbound_at, now
     if inbound.kind not in UNSAID:

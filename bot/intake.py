@@ -270,7 +270,7 @@ def _make(connection: Connection, strangers: Mapping[str, Arrival]) -> dict[str,
 
 
 def _make_residents(connection: Connection, arrivals: Sequence[Arrival]) -> list[int]:
-    """A new resident for each; their ids. Only on SMS is something known of them already, namely the phone."""
+    """A new resident for each; their ids. Of senders of SMS and of callers the phone is known already."""
     ids: dict[str | None, list[int]] = defaultdict(list)
     rows = [_resident_row(arrival) for arrival in arrivals]
     for made in insert_all(connection, Resident, rows, ("id", "phone_hash")):
@@ -285,7 +285,7 @@ def _blank(contact_id: int, row: Mapping[str, Any]) -> State:
 
 
 def _resident_row(arrival: Arrival) -> dict[str, Any]:
-    phone = arrival.inbound.sender if arrival.inbound.medium == "sms" else None
+    phone = arrival.inbound.sender if arrival.inbound.medium in ("sms", "phone") else None
     phone_hash = crypto.blind_index("phone", phone) if phone is not None else None
     return {"created_at": arrival.received_at, "phone": phone, "phone_hash": phone_hash}
 

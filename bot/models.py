@@ -114,6 +114,7 @@ class Contact(Base):
     action_until: Mapped[datetime | None]
     holding: Mapped[bool] = mapped_column(default=False)  # a text waits for their next word
     noticed_at: Mapped[datetime | None]  # when they were told how their data are used
+    erase_asked_at: Mapped[datetime | None]  # they want their data deleted; done when their last case is settled
     resident: Mapped[Resident] = relationship(lazy="joined", innerjoin=True)
     __table_args__ = (
         UniqueConstraint("medium", "address_hash"),
@@ -145,7 +146,7 @@ class ContactHome(Base):
     home_id: Mapped[int] = mapped_column(ForeignKey("home.id"), primary_key=True, index=True)
     used_at: Mapped[datetime]
     verified_at: Mapped[datetime | None]
-    verified_by: Mapped[str | None] = mapped_column(String(16))  # first | account | code | phone | crew
+    verified_by: Mapped[str | None] = mapped_column(String(16))  # first | account | code | phone | crew | desk
     home: Mapped[Home] = relationship(lazy="joined", innerjoin=True)
 
 
@@ -195,11 +196,13 @@ class Message(Base):
     confidence: Mapped[float | None]
     model: Mapped[str | None] = mapped_column(String(96))
     understanding: Mapped[str | None] = mapped_column(Encrypted)  # JSON: ranking, entities, facts
+    emptied_at: Mapped[datetime | None]  # when its words were taken away: past their time, or as the resident asked
     contact: Mapped[Contact] = relationship(lazy="select")
     __table_args__ = (
         UniqueConstraint("channel", "provider_id"),
         Index("ix_message_contact_id_received_at", "contact_id", "received_at"),
         Index("ix_message_unhandled", "contact_id", "id", **_where("handled_at IS NULL")),
+        Index("ix_message_kept", "received_at", **_where("emptied_at IS NULL")),
     )
 
 
@@ -317,6 +320,7 @@ class Ticket(Base):
     danger: Mapped[str | None] = mapped_column(String(24))
     team_id: Mapped[int | None] = mapped_column(ForeignKey("team.id"), index=True)
     assignee_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    member_id: Mapped[int | None] = mapped_column(ForeignKey("member.id"), index=True)  # who has taken it
     opened_at: Mapped[datetime]
     status_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
@@ -329,6 +333,7 @@ class Ticket(Base):
     weight: Mapped[int] = mapped_column(default=0)  # within a priority: how cold, for how long, and who lives there
     cold_rungs: Mapped[int] = mapped_column(default=0)  # how many of the spans of `cold_hours` it has been cold for
     satisfaction: Mapped[int | None]  # 1 … 5, as the resident answered after the repair
+    emptied_at: Mapped[datetime | None]  # when phone, room and notes were taken away from it
     version: Mapped[int] = mapped_column(default=1)
     team: Mapped[Team | None] = relationship(lazy="select")
     contact: Mapped[Contact] = relationship(lazy="select")
@@ -338,6 +343,7 @@ class Ticket(Base):
         _one_of("status", TICKET_STATUSES),
         Index("ix_ticket_urgency", "status", "priority", "weight", "chases", "opened_at"),
         Index("ix_ticket_opened_at", "opened_at"),
+        Index("ix_ticket_kept", "closed_at", **_where("closed_at IS NOT NULL AND emptied_at IS NULL")),
         # The same fault of the same home is one open ticket: two reports at once cannot open two.
         Index(
             "uq_ticket_open_fault",
@@ -367,6 +373,7 @@ class Update(Base):
     at: Mapped[datetime]
     actor: Mapped[str] = mapped_column(String(16))  # resident | staff | system
     staff_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    member_id: Mapped[int | None] = mapped_column(ForeignKey("member.id"))  # who of the crew, from their phone
     kind: Mapped[str] = mapped_column(String(16))  # opened | moved | edited | note | chased | joined | dispatched
     from_status: Mapped[str | None] = mapped_column(String(16))
     to_status: Mapped[str | None] = mapped_column(String(16))
@@ -410,8 +417,10 @@ class Delivery(Base):
     provider_ref: Mapped[str | None] = mapped_column(String(64))
     failed_ref: Mapped[str | None] = mapped_column(String(64))  # the attempt that a report ended and that was repeated
     error: Mapped[str | None] = mapped_column(String(160))
+    staff_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))  # who wrote it, where a person did
     sent_at: Mapped[datetime | None]
     done_at: Mapped[datetime | None]  # delivered, failed, suppressed
+    emptied_at: Mapped[datetime | None]  # when its words were taken away
     contact: Mapped[Contact] = relationship(lazy="select")
     __table_args__ = (
         _one_of("state", DELIVERY_STATES),
@@ -421,6 +430,7 @@ class Delivery(Base):
         Index("ix_delivery_trouble", "created_at", **_where("state IN ('failed', 'unknown', 'held')")),
         Index("ix_delivery_provider_ref", "provider_ref"),
         Index("ix_delivery_message_id", "message_id"),
+        Index("ix_delivery_kept", "created_at", **_where("emptied_at IS NULL")),
         Index("ix_delivery_waiting", "waits_for", "due_at", **_where("state = 'held'")),
     )
 
@@ -548,7 +558,10 @@ class ChannelState(Base):
 
 
 # The tables of these files belong to the same metadata, whoever imports this one first.
+import bot.call_models  # noqa: E402
 import bot.clock_models  # noqa: E402
+import bot.crew_models  # noqa: E402
+import bot.desk_models  # noqa: E402
 import bot.duty_models  # noqa: E402
 import bot.push_models  # noqa: E402
 import bot.review_models  # noqa: E402, F401

@@ -31,8 +31,10 @@ from bot.channels import (
     Unknown,
     Unreachable,
 )
+from bot.channels.phone import takes_texts
+from bot.channels.telephone import TELEPHONE
 from bot.database import Database
-from bot.models import LANE_NORMAL, LANE_URGENT, Contact, Delivery, Ticket
+from bot.models import LANE_NORMAL, LANE_URGENT, Contact, Delivery, Ticket, TicketContact
 from bot.night import Night
 from bot.rules import RuleBook
 from bot.trace import trace
@@ -44,6 +46,8 @@ LEASE = timedelta(seconds=30)
 SEND_TIME = timedelta(seconds=15)  # what a send may take; with less left of its lease, it is not begun
 PASSIVE_LEASE = timedelta(seconds=15)
 BACKOFF = (5, 15, 60, 300, 900, 3600)  # seconds before the next attempt; after the last the delivery has failed
+
+SPOKEN = ("remind:", "lapse:")  # occasions that go on with a conversation: on the phone it has ended
 
 # A report may only move a delivery forward; reports come in any order, repeated and late.
 RANK = {"queued": 0, "sending": 1, "unknown": 2, "sent": 3, "failed": 4, "delivered": 5}
@@ -61,13 +65,15 @@ def queue(
     message_id: int | None = None,
     entries: Sequence[Entry] = (),
     passive: bool = False,
+    due: datetime | None = None,
 ) -> int | None:
     """Add a delivery unless this contact has had one for this occasion; returns its id, None where it existed.
 
     `kind` is reply, urgent or notice; `passive` says that the webhook's own response is about to carry it; `entries` are
-    what the text was made of.
+    what the text was made of; `due`: not before then.
     """
-    suppressed = kind == "notice" and contact.opted_out_at is not None
+    unsaid = None if passive else _unsaid(contact, kind, message_id is not None or occasion.startswith(SPOKEN))
+    suppressed = unsaid is not None or (kind == "notice" and contact.opted_out_at is not None)
     state = "suppressed" if suppressed else "sending" if passive else "queued"
     row: dict[str, Any] = {
         "contact_id": contact.id,
@@ -81,13 +87,38 @@ def queue(
         "state": state,
         "via": "passive" if passive else None,
         "lane": LANE_NORMAL if kind == "notice" else LANE_URGENT,
-        "due_at": now,
+        "due_at": due or now,
         "created_at": now,
         "attempts": 1 if passive else 0,
         "lease_until": now + PASSIVE_LEASE if passive else None,
+        "error": unsaid,
         "done_at": now if suppressed else None,
     }
     return insert_new(session, Delivery, row, ["contact_id", "occasion"])
+
+
+def _unsaid(contact: Contact, kind: str, answers: bool) -> str | None:
+    """Why a text for a caller is not sent: what `answers` them is spoken by who sits at the phone, and a landline takes
+    no texts.
+    """
+    if contact.medium != TELEPHONE.medium:
+        return None
+    if kind == "reply" and answers:
+        return "for the phone seat to say"
+    return None if contact.address and takes_texts(contact.address) else "a landline takes no texts"
+
+
+def drop_unsent(session: Session, ticket: Ticket, now: datetime) -> None:
+    """What its contacts were to hear of a ticket and have not been sent yet is overtaken: they hear what follows."""
+    parties = select(TicketContact.contact_id).where(TicketContact.ticket_id == ticket.id)
+    waiting = update(Delivery).where(
+        Delivery.contact_id.in_(parties),
+        Delivery.ticket_id == ticket.id,
+        Delivery.kind == "notice",
+        Delivery.state.in_(("queued", "held")),
+    )
+    dropped = waiting.values(state="suppressed", waits_for=None, error="overtaken", done_at=now)
+    session.execute(dropped.execution_options(synchronize_session=False))
 
 
 def mark_passive_sent(session: Session, delivery_ids: Sequence[int], at: datetime) -> None:
@@ -190,7 +221,7 @@ def send(database: Database, channels: Mapping[str, Channel], claimed: Claimed, 
     """
     if clock.now() + SEND_TIME > claimed.until:
         return _give_back(database, claimed)
-    channel = channels.get(claimed.channel)
+    channel = TELEPHONE if claimed.channel == TELEPHONE.name else channels.get(claimed.channel)
     failure: SendError | None = None
     sent: Sent | None = None
     try:

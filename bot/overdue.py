@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
-from bot import alerts, clock, outbox, paging, roster
+from bot import alerts, clock, outbox, paging, roster, takeovers
 from bot.change import Context
 from bot.channels import Entry
 from bot.models import Callback, Contact, Ticket
@@ -23,7 +23,7 @@ BATCH = 200
 # A ticket in one of these has had its resident reached; 收到 alone says only that somebody means to.
 REACHED = alerts.TAKEN_UP - {"accepted"}
 PROMISED = frozenset(
-    {"asked", "misunderstood", "complaint", "privacy", "account", "incomplete"}
+    {"asked", "chased", "misunderstood", "question", "complaint", "privacy", "account", "incomplete", "missed", "seat"}
 )  # a call, to the resident
 DIGEST = timedelta(minutes=10)  # supervisors hear of late calls no more often than this
 
@@ -51,8 +51,8 @@ def run(services: Services) -> int:
 def _escalate(context: Context, row: Callback) -> None:
     """What follows for the resident: their answer comes from the bot again, and they hear once that they wait in vain."""
     row.escalated_at = context.now
-    contact = context.session.get_one(Contact, row.contact_id)
-    contact.taken_over_by = None
+    contact = context.session.get_one(Contact, row.contact_id, with_for_update={"of": Contact})
+    takeovers.give_back(context, contact, "late")
     ticket = context.session.get(Ticket, row.ticket_id) if row.ticket_id is not None else None
     if row.reason == "urgent":
         if ticket is None or ticket.status not in REACHED:

@@ -30,11 +30,13 @@ class Pause(Base):
 
 
 class Media(Base):
-    """A photo, a voice message or a film of a resident; fetched by the worker while the provider still has it."""
+    """A photo, a voice message or a film: a resident's, fetched while the provider still has it; or a crew's of a ticket."""
 
     __tablename__ = "media"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
-    message_id: Mapped[int] = mapped_column(ForeignKey("message.id"))
+    message_id: Mapped[int | None] = mapped_column(ForeignKey("message.id"))  # what a resident sent; or …
+    ticket_id: Mapped[int | None] = mapped_column(ForeignKey("ticket.id"), index=True)  # … what a crew took, with …
+    update_id: Mapped[int | None] = mapped_column(ForeignKey("update.id"))  # … the line of history that tells of it
     number: Mapped[int]  # 0, 1, … within its message
     channel: Mapped[str] = mapped_column(String(16))  # whose `fetch` knows `ref`
     kind: Mapped[str] = mapped_column(String(16))  # image | voice | video
@@ -49,7 +51,7 @@ class Media(Base):
     fetched_at: Mapped[datetime | None]
     content_type: Mapped[str | None] = mapped_column(String(64))
     content: Mapped[bytes | None] = mapped_column(EncryptedBytes, deferred=True)
-    message: Mapped[Message] = relationship(lazy="select")
+    message: Mapped[Message | None] = relationship(lazy="select")
     __table_args__ = (
         _one_of("state", ("wanted", "kept", "lost")),
         UniqueConstraint("message_id", "number"),

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from bot.change import Actor, Context, add_update
 from bot.clock_models import Reading
-from bot.models import Ticket
+from bot.models import Ticket, Update
 from bot.ticket_facts import rank
 
 LOWEST, HIGHEST = -30.0, 50.0  # ℃ that a room can have
@@ -45,13 +45,13 @@ def told(
 
 def measured(
     context: Context, ticket: Ticket, value: float, room: str | None, actor: Actor, instrument: str | None = None
-) -> None:
-    """Keep what a crew has measured on site; the ticket's rank follows it. Raises BadReading."""
+) -> Update:
+    """Keep what a crew has measured on site; the ticket's rank follows it. Returns its line. Raises BadReading."""
     if not LOWEST <= value <= HIGHEST:
         raise BadReading(f"室温要在 {LOWEST:g} 到 {HIGHEST:g} 度之间。")
     row = Reading(ticket_id=ticket.id, at=context.now, value=value, room=room, by="crew", staff_id=actor.staff_id)
-    row.instrument = instrument
+    row.instrument, row.member_id = instrument, actor.member_id
     context.session.add(row)
     ticket.temperature = value
     rank(context.book, ticket)
-    add_update(context, ticket, actor, "measured", note=f"现场测温：{room or '房间'} {value:g}℃")
+    return add_update(context, ticket, actor, "measured", note=f"现场测温：{room or '房间'} {value:g}℃")

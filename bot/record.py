@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from bot import alerts, calls, crypto, handovers, proofs, readings, standing, tickets
+from bot import alerts, calls, crypto, handovers, listening, missed, proofs, readings, standing, tickets
 from bot.channels import Entry
 from bot.inbox import Pending
 from bot.models import Contact, Review, Ticket
@@ -122,6 +122,7 @@ def _open(r: Recorder, effect: d.OpenTicket) -> None:
     opened = tickets.open_ticket(r.context, r.contact, effect.case, incomplete=effect.incomplete, phone=phone)
     r.openings.append(opened)
     r.link(opened.ticket)
+    missed.reported(r.context, r.contact, opened.ticket)
     if effect.case.phone and not effect.case.phone_of_other:
         _remember_phone(r, effect.case.phone)
     if effect.incomplete:
@@ -202,7 +203,8 @@ def _rate(r: Recorder, effect: d.RateTicket) -> None:
 
 
 def _person(r: Recorder, effect: d.AskForPerson) -> None:
-    _owe_call(r, effect.reason, r.opened.ticket if r.opened else None)
+    about = r.context.session.get(Ticket, r.ticket_id) if r.ticket_id is not None else None
+    _owe_call(r, effect.reason, r.opened.ticket if r.opened else about)
 
 
 def _hand_over(r: Recorder, effect: d.HandOver) -> None:
@@ -235,6 +237,8 @@ def _review(r: Recorder, effect: d.FileReview) -> None:
             "created_at": r.context.now,
         }
         insert_ignoring(r.context.session, Review, [row], ["message_id"])
+        if effect.reason == listening.VOICE:
+            listening.expect(r.context, r.contact.id, message.id)
 
 
 def _opt_out(r: Recorder, effect: d.OptOut) -> None:

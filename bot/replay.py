@@ -90,7 +90,7 @@ class Replayer:
     """A service on a fresh database, with stand-ins for its providers and a clock that we move."""
 
     def __init__(self, services: Services, app: Flask) -> None:
-        self.services = services
+        self.services, self.app = services, app
         self.standins: StandIns = app.extensions["standins"]
         self._passive: PassiveMarker = app.extensions["heatline_passive"]
         self._serial = 0

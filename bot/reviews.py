@@ -251,10 +251,10 @@ def worth(
 
 
 def queue(staff_id: int, *, flagged: bool = False) -> list[ColumnElement[bool]]:
-    """The conditions of one person's queue: nobody has judged it, and they have not passed over it."""
+    """The conditions of one person's queue: nobody has judged it, and they have not passed over it; voices wait elsewhere."""
     passed = select(ReviewSkip.review_id).where(ReviewSkip.staff_id == staff_id, ReviewSkip.review_id == Review.id)
     aside = Review.flagged_at.is_not(None) if flagged else Review.flagged_at.is_(None)
-    return [Review.decided_at.is_(None), aside, ~passed.exists()]
+    return [Review.decided_at.is_(None), Review.reason != "voice", aside, ~passed.exists()]
 
 
 def following(session: Session, staff_id: int, *, flagged: bool = False) -> int | None:

@@ -208,6 +208,7 @@ def _answer(row: dict[str, Any]) -> Answer:
         variants=tuple(row["variants"]),
         text=row["text"].strip(),
         sms=row.get("sms"),
+        opens=row.get("opens"),
         valid_from=day("valid_from"),
         valid_to=day("valid_to"),
     )

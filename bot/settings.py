@@ -89,6 +89,12 @@ class Settings:
     tencent_allowed_ips: str = _setting(
         "", "addresses or networks that Tencent's callbacks may come from, with commas; empty: any"
     )
+    calls_callback_secret: str = _setting(
+        "", "part of the address at which the telephone system tells of missed calls, 16 characters or more", True
+    )
+    calls_allowed_ips: str = _setting(
+        "", "addresses or networks that news of missed calls may come from, with commas; empty: any"
+    )
     wecom_robot_url: str = _setting(
         "", "address of a 企业微信 group's robot, by which staff hear of alerts and jobs", True
     )

@@ -16,16 +16,19 @@ MIN_DISTINCT = 5  # different characters in a password
 
 SEE, WORK, REVIEW, CALL, DELIVER, HEALTH = "see", "work", "review", "call", "deliver", "health"
 LEARN = "learn"  # train models and put them live
+ERASE = "erase"  # delete a resident's data, as they have asked
+AUDIT = "audit"  # who saw and changed what
 PEOPLE = "people"  # members, rosters, and what other companies are reached by
+ENROL = "enrol"  # make a phone a member's own, and revoke it
 
 # The one table of who may do what. A crew sees and works the tickets of its own team only (`sees_all`).
 PERMISSIONS: dict[str, frozenset[str]] = {
     "reviewer": frozenset({REVIEW}),
     "agent": frozenset({SEE, WORK, REVIEW, CALL, DELIVER}),
-    "dispatcher": frozenset({SEE, WORK, CALL, DELIVER, HEALTH}),
+    "dispatcher": frozenset({SEE, WORK, CALL, DELIVER, HEALTH, ENROL}),
     "crew": frozenset({SEE, WORK}),
-    "supervisor": frozenset({SEE, WORK, REVIEW, CALL, DELIVER, HEALTH, LEARN, PEOPLE}),
-    "administrator": frozenset({SEE, WORK, REVIEW, CALL, DELIVER, HEALTH, LEARN, PEOPLE}),
+    "supervisor": frozenset({SEE, WORK, REVIEW, CALL, DELIVER, HEALTH, LEARN, PEOPLE, AUDIT, ERASE, ENROL}),
+    "administrator": frozenset({SEE, WORK, REVIEW, CALL, DELIVER, HEALTH, LEARN, PEOPLE, AUDIT, ERASE, ENROL}),
 }
 
 _hasher = PasswordHasher()

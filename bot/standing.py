@@ -1,7 +1,7 @@
 """Whose word counts for a home, and who hears what of its tickets (docs/privacy.md tells why).
 
 A contact *belongs* to a home once that is proved: by its account number with the registered phone, by a code to that
-phone, by writing from it, or by the crew on site. Whoever opened a ticket may speak of it while nobody better placed has
+phone, by writing from it, by the crew on site, or to the desk on the phone. Whoever opened a ticket may speak of it while nobody better placed has
 joined it. Everybody else is told that the address has been reported, and no more.
 """
 
@@ -21,7 +21,7 @@ from bot.upsert import insert_ignoring
 from handlers.dialogue.types import Address
 
 FIRST = "first"  # opened the home's first ticket, while nobody else was known there: holds until somebody proves it
-PROOFS = ("account", "code", "phone", "crew")
+PROOFS = ("account", "code", "phone", "crew", "desk")
 WIDE = ("unit", "building", "community")  # the scopes that are nobody's household
 _LASTS = 365  # days, where the rules do not say
 

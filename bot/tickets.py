@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from bot import clocks, loop, standing
+from bot import chasing, clocks, loop, outbox, standing
 from bot.change import SYSTEM as SYSTEM
 from bot.change import Actor as Actor
 from bot.change import Context as Context
@@ -280,17 +280,18 @@ def assign(context: Context, ticket: Ticket, team: Team, actor: Actor) -> None:
 
 def _hand_over(context: Context, ticket: Ticket) -> None:
     """A ticket that changes teams waits for its new team, wherever the table of moves lets it."""
+    ticket.member_id = None
     context.session.flush()
     if ticket.team_id is not None and "dispatched" in context.book.moves.get(ticket.status, frozenset()):
         move(context, ticket, "dispatched", SYSTEM, tell=False)
 
 
 def add_note(context: Context, ticket: Ticket, note: str, actor: Actor, kind: str = "note") -> None:
-    """Keep a line on a ticket without moving it; `called` is a person who has spoken with the resident."""
+    """Keep a line on a ticket without moving it; `called` and `replied`: a person has spoken with the resident."""
     add_update(context, ticket, actor, kind, note=note)
     if actor.kind == "resident":
         _heard(context, ticket)
-    elif kind == "called":
+    elif kind in ("called", "replied"):
         clocks.stop(context, ticket, clocks.ANSWERED)
 
 
@@ -298,6 +299,7 @@ def chase(context: Context, ticket: Ticket, actor: Actor) -> int:
     """The resident presses. Returns how often they have now pressed."""
     ticket.chases += 1
     add_update(context, ticket, actor, "chased")
+    chasing.note(context, ticket)
     _heard(context, ticket)
     return ticket.chases
 
@@ -338,6 +340,8 @@ def move(
     if ticket.status in CLOSING:
         ticket.closed_at, ticket.resolution = context.now, resolution or ticket.resolution
         ticket.need = False  # kept only as long as it may hurry somebody
+    if ticket.status in ("dispatched", "returned"):
+        ticket.member_id = None  # whoever had it, somebody is asked anew
     if ticket.status == "reopened":
         _reopen_fields(context, ticket)
     update = add_update(context, ticket, actor, "moved", before, ticket.status, note, step.key)
@@ -369,6 +373,7 @@ def _set_clocks(context: Context, ticket: Ticket, step: Step, waited: str | None
 def _reopen_fields(context: Context, ticket: Ticket) -> None:
     ticket.closed_at = ticket.resolution = None
     ticket.reopened += 1
+    outbox.drop_unsent(context.session, ticket, context.now)  # 处理好了 that waited for the morning is true no more
     ticket.cold_rungs, ticket.satisfaction = 0, None  # asked again after the next repair
     if ticket.home_key and (twin := _other_open(context.session, ticket)):
         ticket.home_key = None  # another report of this fault is open meanwhile; the desk sees both

@@ -142,6 +142,14 @@ def entries_of(delivery: Delivery) -> tuple[Entry, ...]:
     return tuple(Entry(key, values) for key, values in zip(delivery.keys, params, strict=True))
 
 
+def left(contact: Contact, now: datetime) -> int | None:
+    """How many texts may be pushed to a contact now, before they write again; None where nothing is rationed."""
+    if contact.medium in ("sms", "phone"):
+        return None
+    open_ones = ((contact.message_left, contact.message_until), (contact.action_left, contact.action_until))
+    return sum(count for count, until in open_ones if until is not None and until > now)
+
+
 # --- what is held
 
 

@@ -12,9 +12,11 @@ from sqlalchemy import select, update
 
 from bot import (
     alerts,
+    chasing,
     clock,
     conversation,
     dispatch,
+    erasure,
     escalations,
     inbox,
     lapses,
@@ -23,7 +25,9 @@ from bot import (
     night,
     outbox,
     overdue,
+    retention,
     reviews,
+    takeovers,
     tickets,
     unlink,
     ways,
@@ -35,6 +39,10 @@ from bot.trace import trace
 log = logging.getLogger(__name__)
 
 IDLE = 0.25  # seconds between polls when there was nothing to do
+# What nobody is waiting for in seconds is done in batches: asking after every single one would cost the turns of
+# others more than it gains.
+PACE = 0.1  # seconds between batches that are not full
+FULL = 10
 TASK_LEASE = timedelta(seconds=30)
 TASK_RETRY = timedelta(seconds=30)
 MAX_TASK_ATTEMPTS = 8
@@ -75,11 +83,12 @@ def run_alerts(services: Services) -> int:
 
 def run_tasks(services: Services) -> int:
     """Do the tasks that are due; returns how many."""
+    retention.see_to(services)
     done = lapses.run(services) + escalations.run(services)
     for task_id, token in _claim_tasks(services):
         _run_task(services, task_id, token)
         done += 1
-    return done + dispatch.run(services) + overdue.run(services)
+    return done + dispatch.run(services) + overdue.run(services) + takeovers.run(services)
 
 
 def _claim_tasks(services: Services, limit: int = 20) -> list[tuple[int, str]]:
@@ -145,6 +154,18 @@ def _unlink(services: Services, task: Task, context: tickets.Context) -> None:
     unlink.settle(context.session, int(task.ref.split(":")[0]), context.now)
 
 
+def _erase(services: Services, task: Task, context: tickets.Context) -> None:
+    erasure.settle(context, int(task.ref.split(":")[0]))
+
+
+def _retain(services: Services, task: Task, context: tickets.Context) -> None:
+    retention.carry_on(context, task.ref)
+
+
+def _chases(services: Services, task: Task, context: tickets.Context) -> None:
+    chasing.tell(context, services.channels, task.ref)
+
+
 def _cold(services: Services, task: Task, context: tickets.Context) -> None:
     loop.still_cold(context, task.ref)
 
@@ -161,6 +182,9 @@ TASKS: dict[str, Callable[[Services, Task, tickets.Context], None]] = {
     "dispatch": _dispatch,
     "offer": _offer,
     "unlink": _unlink,
+    "erase": _erase,
+    retention.TASK: _retain,
+    chasing.TASK: _chases,
     "cold": _cold,
     "silence": _silence,
 }
@@ -204,10 +228,16 @@ class Worker:
     def _loop(self, job: Callable[[Services], int]) -> None:
         while not self._stop.is_set():
             try:
-                busy = job(self._services) > 0
+                done = job(self._services)
             except Exception as error:
                 # A database that is away for a moment must not end the loop.
                 log.error("%s failed, trying again: %s", job.__name__, trace(error))
-                busy = False
-            if not busy:
-                self._stop.wait(IDLE)
+                done = 0
+            self._stop.wait(_pause(job, done))
+
+
+def _pause(job: Callable[[Services], int], done: int) -> float:
+    """Seconds until a job is asked again, by how much it has just done."""
+    if not done:
+        return IDLE
+    return 0.0 if job is run_messages or done >= FULL else PACE

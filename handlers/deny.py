@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from handlers.dialogue import pending
-from handlers.dialogue.choose import open_tickets, settled
+from handlers.dialogue.choose import open_tickets, says_wrong, settled
 from handlers.dialogue.collect import ask_again
 from handlers.dialogue.types import Outcome, Reply, Turn
 
@@ -22,7 +22,7 @@ def handle(turn: Turn) -> Outcome:
     if conversation.waiting_for == "home" and conversation.case is not None:
         asking = replace(conversation, waiting_for="community", options=(), asked=(*conversation.asked, "community"))
         return Outcome((Reply("ask.community"),), asking)
-    if conversation.ticket and any(word in text for word in ("不对", "不是", "错")):
+    if conversation.ticket and says_wrong(text):
         return Outcome((Reply("deny.which_part"),), replace(conversation, waiting_for=None, options=()))
     if conversation.case is not None and conversation.ticket is None and conversation.waiting_for:
         if any(word in text for word in ("不用", "算了", "不报", "不要", "不需要", "不必", "别")):

@@ -68,7 +68,7 @@ def reopen(turn: Turn, ticket: TicketView) -> Outcome:
     effects: tuple[Effect, ...] = (ReopenTicket(ticket.number), *_reading(turn, ticket))
     key = "not_resolved.reopened"
     if ticket.reopened >= 1:
-        effects, key = (*effects, AskForPerson("urgent")), "not_resolved.reopened_again"
+        effects, key = (*effects, AskForPerson("chased")), "not_resolved.reopened_again"
     params = {"number": ticket.number, "problem": problem(ticket.intents)}
     return Outcome((Reply(key, params),), settled(turn.conversation, case=None, ticket=ticket.number), effects)
 
@@ -78,7 +78,7 @@ def _press(turn: Turn, ticket: TicketView) -> Outcome:
     params = {"number": ticket.number, "problem": problem(ticket.intents), "state": state(ticket)}
     key = "urge.noted"
     if ticket.chases >= 1:
-        effects, key = (*effects, AskForPerson("urgent")), "urge.person"
+        effects, key = (*effects, AskForPerson("chased")), "urge.person"
     return Outcome((Reply(key, params),), settled(turn.conversation, ticket=ticket.number), effects)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from handlers.dialogue import pending
+from handlers.dialogue import answers, pending
 from handlers.dialogue.answers import pending_question
 from handlers.dialogue.types import FileReview, Outcome, Reply, Turn
 
@@ -18,11 +18,27 @@ _ELSEWHERE = (
 )
 
 
+# What only a swindler asks a resident for.
+_FRAUD = re.compile(r"验证码|代[缴交]|(?:扫码|二维码|链接|打折|转账)[^,，。]{0,8}(?:[缴交]|暖)")
+_HEATING = re.compile(r"退(?:费|钱|款|多少|一半|全|百分)|滞纳金|暖气|供暖|取暖|采暖|供热|热费|暖费|地暖|热表|热力")
+_QUESTION = re.compile(r"[?？]|怎么|咋|吗|多少|几|哪|啥|什么|如何|能不能|可不可以|要不要")
+_LONGEST = 30  # characters of a plain question
+
+
+def _asks_of_heating(text: str) -> bool:
+    """Whether a short question names the heating, whatever it was taken for."""
+    return len(text) <= _LONGEST and bool(_HEATING.search(text) and _QUESTION.search(text))
+
+
 def handle(turn: Turn) -> Outcome:
     """Say kindly that it is not ours, and whose it is where the words tell; the second time offer a person."""
+    if _FRAUD.search(turn.text):
+        return answers.say(turn, Reply("billing.fraud"))
     whose = next((name for name, words in _ELSEWHERE if words.search(turn.text)), None)
     if whose is not None:
         return Outcome((Reply(f"out_of_scope.{whose}"), *pending_question(turn)), turn.conversation)
+    if _asks_of_heating(turn.text) and answers.find(turn, "billing") is not None:
+        return answers.reply(turn, "billing")
     if (outcome := pending.unanswered(turn)) is not None:
         return outcome
     conversation = replace(turn.conversation, misunderstood=turn.conversation.misunderstood + 1)

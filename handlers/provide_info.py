@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from handlers.dialogue import collect
+from handlers.dialogue import collect, further
 from handlers.dialogue.choose import open_tickets, settled
 from handlers.dialogue.collect import numbered
 from handlers.dialogue.facts import (
@@ -46,6 +46,8 @@ def handle(turn: Turn) -> Outcome:
         told_else = case != conversation.case and case.address == conversation.case.address
         return collect.go_on(turn, case, (), (Reply("collect.noted"),) if told_else else ())
     ticket = _ticket(turn)
+    if ticket is not None and (outcome := further.another_home(turn, ticket)) is not None:
+        return outcome
     if ticket is not None and (conversation.ticket or not address_in(turn.understanding.entities, turn.places)):
         return _edit(turn, ticket)
     return _keep(turn)
@@ -121,7 +123,7 @@ def _keep(turn: Turn) -> Outcome:
         intent = "no_heat" if case.temperature < COLD_AS_OFF else "low_temperature"
         return collect.start(turn, replace(case, intent=intent))
     if turn.conversation.waiting_for == "problem" and before is not None and before.address:
-        return Outcome((Reply("collect.noted"), Reply("ask.problem")), replace(turn.conversation, case=case))
+        return Outcome((Reply("collect.noted"), Reply("ask.problem_short")), replace(turn.conversation, case=case))
     options = tuple(Option(i, MEANINGS[i]) for i in ("no_heat", "low_temperature", "leak", "other_repair"))
     effects: tuple[Effect, ...] = (BindHome(case.address),) if collect.is_complete(case, turn.places) else ()
     key = "provide_info.what_is_wrong" if case.address else "ask.problem"

@@ -6,9 +6,8 @@ import re
 from dataclasses import replace
 
 from handlers import not_resolved
-from handlers.dialogue import joined
+from handlers.dialogue import collect, joined
 from handlers.dialogue.choose import meant, open_tickets, settled
-from handlers.dialogue.collect import ask_again
 from handlers.dialogue.facts import address_in
 from handlers.dialogue.report import FAULTS, report
 from handlers.dialogue.types import AskForPerson, Case, ChaseTicket, Effect, Outcome, Reply, TicketView, Turn
@@ -32,7 +31,7 @@ def handle(turn: Turn) -> Outcome:
     params = {"number": ticket.number, "problem": problem(ticket.intents), "state": state(ticket)}
     key = "urge.noted"
     if ticket.chases >= 1:
-        effects = (*effects, AskForPerson("urgent"))
+        effects = (*effects, AskForPerson("chased"))
         key = "urge.person" if ticket.chases == 1 else "urge.again"
     return Outcome((Reply(key, params),), settled(turn.conversation, ticket=ticket.number), effects)
 
@@ -59,7 +58,7 @@ def _press_all(turn: Turn, tickets: tuple[TicketView, ...]) -> Outcome:
     conversation = settled(turn.conversation, ticket=pressed[0].number)
     if any(ticket.chases for ticket in pressed):
         numbers = {"number": "、".join(ticket.number for ticket in pressed)}
-        return Outcome((Reply("urge.person", numbers),), conversation, (*effects, AskForPerson("urgent")))
+        return Outcome((Reply("urge.person", numbers),), conversation, (*effects, AskForPerson("chased")))
     lines = tuple(
         Reply("urge.line", {"number": t.number, "problem": problem(t.intents), "state": state(t)}) for t in pressed
     )
@@ -72,7 +71,12 @@ def _without_ticket(turn: Turn) -> Outcome:
         return joined.pressed(turn, ticket)
     case = turn.conversation.case
     if case is not None and turn.conversation.ticket is None and case.intent and turn.conversation.waiting_for:
-        return Outcome((Reply("urge.finish_first"), ask_again(turn)), turn.conversation)
+        first = (Reply("urge.finish_first"),)
+        if turn.conversation.waiting_for in ("community", "building", "unit", "room"):
+            # Pressed once more, it is taken as it is.
+            asked_on = collect.missing(case, turn.places, turn.conversation.asked)
+            return collect.go_on(turn, case, (), first if asked_on else ())
+        return Outcome((*first, collect.ask_again(turn)), turn.conversation)
     if case is not None and turn.conversation.ticket is None and not case.intent and case.address:
         return _untold_fault(turn, case)
     fault = next((name for name in turn.understanding.also if name in FAULTS), None)

@@ -105,9 +105,18 @@ _SIDE_DOOR = re.compile(rf"(?P<n>{_SIDE}[边侧]?户|[东西]门户)")
 _RANGE = re.compile(
     rf"(?<![\dA-Za-z\-./:])(?P<r>[1-9]\d{{2,3}})(?: ?[\-/~至到] ?)(?P<r2>[1-9]\d{{2,3}})(?:室|户)?(?![\d\-./:]){_NO_ROOM}"
 )
-# 15A, 02户: short doors that only the unit or tower in front of them proves.
+# 15A, 02户, 6栋33 at the end of a clause: short doors that only the unit or tower in front of them proves.
 _SHORT_DOOR = re.compile(
     r"(?<=[元洞门座楼幢栋#])(?P<n>\d{1,2}[A-D])(?![A-Za-z\d])(?:室|户)?|(?<=[元洞门])(?P<two>0\d)(?![\d.:])(?:室|户)?"
+    r"|(?:(?<=单元)|(?<=门洞)|(?<=号楼)|(?<=\d[栋幢]))(?P<bare>\d{1,2})(?=[,，。!！;；\n]|$)"
+)
+# 101201301, as speech is written down: doors without a mark between them.
+_GLUED = re.compile(
+    r"(?<![\dA-Za-z.\-:+#])(?<![单编户卡账帐尾][号码])(?P<n>(?:[1-9]\d{2}){2,4}|(?:[1-9]\d{3}){2,4})(?![\d.\-:])"
+)
+# 3-1-150126度: a door and the reading behind it.
+_DOOR_READING = re.compile(
+    r"(?<![\dA-Za-z\-.])(?P<b>\d{1,2})-(?P<u>\d{1,2})-(?P<r>\d{3,4})(?=[012]\d(?:\.\d)?(?:度|℃|°))"
 )
 _NUMBER = re.compile(rf"(?:(?<![\d.\-A-Za-z])|(?<=uan))(?<!\d:)(?P<n>\d{{3,4}}[A-Za-z]?)(?![A-Za-z]|-\d){_NO_ROOM}")
 _HAN_NUMBER = re.compile(
@@ -199,8 +208,24 @@ def _range(match: re.Match[str]) -> list[Part]:
     return [Part("room", match[group], match.start(group), match.end(group), True) for group in ("r", "r2")]
 
 
+def _glued(match: re.Match[str]) -> list[Part]:
+    """Doors of one length that rise, all in one line or on one floor; of two, the unit in front of them must tell."""
+    digits, start = match["n"], match.start()
+    for size in (4, 3):
+        if len(digits) % size == 0:
+            doors = [digits[i : i + size] for i in range(0, len(digits), size)]
+            near = len({door[-2:] for door in doors}) == 1 or len({door[:-2] for door in doors}) == 1
+            if near and doors == sorted(set(doors)) and all(1 <= int(door) % 100 <= 40 for door in doors):
+                places = range(start, match.end(), size)
+                return [
+                    Part("room", door, place, place + size, len(doors) < 3)
+                    for door, place in zip(doors, places, strict=True)
+                ]
+    return []
+
+
 def _short_door(match: re.Match[str]) -> list[Part]:
-    name = match["n"] or match["two"]
+    name = match["n"] or match["two"] or match["bare"]
     return [Part("room", name.upper(), match.start(), match.end(), True)]
 
 
@@ -260,6 +285,7 @@ def _number(match: re.Match[str]) -> list[Part]:
 
 # First come, first served: a span taken by an earlier form is not read again by a later one.
 _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], list[Part]]], ...] = (
+    (_DOOR_READING, _several()),
     (_COMPACT3, _compact3),
     (_TIGHT, _several()),
     (_LETTER_ROOM, _several()),
@@ -276,6 +302,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], list[Part]]], ...
     (_BLANK3, _several()),
     (_ROOM, _one("room", _room_name)),
     (_SHORT_DOOR, _short_door),
+    (_GLUED, _glued),
     (_FLOOR, lambda match: [_floor_room(match)]),
     (_BLANK2, _several(weak=True)),
     (_RANGE, _range),

@@ -67,7 +67,8 @@ def _scope(text: str, intents: set[str]) -> str | None:
         return only
     for scope, words in _WIDE:
         if words.search(text):
-            return scope
+            # 二单元一到六层: storeys of one entrance, not of the whole building.
+            return "unit" if words is _STOREYS and _ENTRANCE.search(text) else scope
     if listed := _listed(text):
         return listed
     if intents == {"confirm_resolved"}:
@@ -79,6 +80,7 @@ def _scope(text: str, intents: set[str]) -> str | None:
     return None
 
 
+_ENTRANCE = re.compile(r"单元|门洞|立管|[一二三四五六七八九十\d]号?门(?!口|窗|锁)")
 _ONLY_SCOPES = (("unit", r"单元|门洞"), ("building", r"栋|楼"), ("home", r"家|户"))
 
 

@@ -53,6 +53,7 @@ _DISTRICTS = {
 }
 _DISTRICT = pattern("places", "district")
 _NOT_BEFORE = re.compile(r"[路街城门省]$")
+_WHOLE_ESTATE = re.compile(r"(?:全|整个?|这个?|我们|俺们|咱们?)(?:小区|院)?")  # 绿城百合全小区 is 绿城百合
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,8 @@ def _swallows(text: str, span: Span, item: Candidate) -> bool:
     if _apart(span, item) or item.kind == "pinyin":
         return False
     longer_right = span.start == item.start and span.end > item.end
+    if longer_right and _WHOLE_ESTATE.fullmatch(text, item.end, span.end):
+        return False
     opened = span.start == 0 or not ("\u4e00" <= text[span.start - 1] <= "\u9fff")
     longer_left = opened and 0 < item.start - span.start <= 2 and span.end >= item.end
     return longer_right or longer_left

@@ -45,6 +45,7 @@ _AFTER_WATER = re.compile(r"^ ?(?:的?水(?!银)|的?热水|进水|回水|的?�
 _NOW = pattern("readings", "now")
 _FROM_TO = re.compile(r"[^\d,，。]{0,3}[掉降升爬涨跌回变到]")
 _DELTA = pattern("readings", "delta")
+_WEEKDAY = pattern("readings", "weekday")
 # A blank between Chinese characters is the comma of people who type none.
 _SPACE = re.compile(r"(?<=\S) +(?=[\u4e00-\u9fff])")
 _BREAK = pattern("readings", "break")
@@ -67,7 +68,13 @@ def readings(text: str) -> list[Reading]:
     kept = [item for item, real in found if real] + [
         item for item in bare if _counts(text, item, [*spans, *((one.start, one.end) for one in bare)])
     ]
-    return sorted(kept, key=lambda item: item.start)
+    return _latest(text, sorted(kept, key=lambda item: item.start))
+
+
+def _latest(text: str, found: list[Reading]) -> list[Reading]:
+    """Of a diary (周三早15.2,周四早15.8,今早16) only the last day is now."""
+    dated = [item for item in found if _WEEKDAY.search(text[max(0, item.start - 8) : item.start])]
+    return found if len(dated) < 2 else [item for item in found if item not in dated[:-1]]
 
 
 def _with_unit(text: str) -> Iterator[tuple[Reading, bool]]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,105 +10,15 @@ import pytest
 import yaml
 from sqlalchemy import select
 
-from bot import households, standing, tickets
-from bot.channels.phone import normalise
-from bot.models import Callback, Contact, Ticket
-from bot.replay import Dialogue, Replayer, Speaker, replayer
+from bot.models import Callback
+from bot.replay import Replayer, replayer
 from bot.settings import Settings
-from handlers.dialogue.types import Address
-from nlu.interpreter import NluUnavailable
-from nlu.places import Gazetteer
-from nlu.types import Understanding
 from tests.conftest import ENGINES
+from tests.scenes import Play, bad_manners, furnish, set_up, understanding
 
-SCENARIOS = [
-    scenario
-    for path in sorted((Path(__file__).parent / "scenarios").glob("*.yml"))
-    for scenario in yaml.safe_load(path.read_text(encoding="utf-8"))
-]
-_SPANS = {"m": "minutes", "h": "hours", "d": "days"}
-
-
-class Down:
-    """Nobody understands anything."""
-
-    def understand(self, text: str, gazetteer: Gazetteer | None = None) -> Understanding:
-        """See Interpreter."""
-        raise NluUnavailable("told to be down")
-
-    def model(self) -> str:
-        """See Interpreter."""
-        raise NluUnavailable("told to be down")
-
-
-class Play:
-    """One scenario on its way: what everybody has heard so far."""
-
-    def __init__(self, told: dict[str, Any], player: Replayer) -> None:
-        self.told, self.player = told, player
-        self.dialogue = Dialogue(told["name"], told["channel"], [])
-        for name, who in told.get("speakers", {}).items():
-            self.dialogue.speakers[name] = Speaker(normalise(who["phone"]), who["medium"])
-        self.heard: dict[str, str] = {}
-
-    def listen(self, name: str) -> str:
-        """What somebody has received since they were last asked."""
-        fresh = "\n".join(self.player.later(self.dialogue, {"from": name}))
-        self.heard[name] = self.heard.get(name, "") + "\n" + fresh
-        return fresh
-
-    def step(self, step: dict[str, Any]) -> None:
-        """Do one step, and check what is expected of it."""
-        heard = self._do(step)
-        self._check(step, step, heard)
-        for name, expected in step.get("told", {}).items():
-            fresh = self.listen(name)
-            self._check(step, expected, fresh)
-            assert not (expected.get("silent") and fresh.strip()), f"{name} heard {fresh!r} after {step}"
-
-    def _do(self, step: dict[str, Any]) -> str:
-        name = step.get("from", "")
-        if "say" in step:
-            return self._say(name, step["say"])
-        if "code_from" in step:
-            code = re.search(r"\d{6}", self.heard[step["code_from"]])
-            assert code is not None, "no code has come"
-            return self._say(name, code[0])
-        if "staff" in step:
-            self._move(step)
-        elif "crew_knows" in step:
-            self._know(step["crew_knows"])
-        else:
-            count, unit = re.fullmatch(r"(\d+)([mhd])", step["wait"]).groups()  # type: ignore[union-attr]
-            self.player.wait(timedelta(**{_SPANS[unit]: int(count)}))
-        return ""
-
-    def _say(self, name: str, words: str) -> str:
-        heard = "\n".join(self.player.turn(self.dialogue, {"from": name, "say": words}))
-        self.heard[name] = self.heard.get(name, "") + "\n" + heard
-        return heard
-
-    def _move(self, step: dict[str, Any]) -> None:
-        with self.player.services.database.transaction() as session:
-            ticket = session.scalars(select(Ticket).order_by(Ticket.id)).all()[step.get("ticket", 1) - 1]
-            context = self.player.services.context(session)
-            tickets.move(context, ticket, step["staff"], tickets.Actor("staff"), note=step.get("note"))
-        self.player.wait(timedelta(minutes=1))
-
-    def _know(self, name: str) -> None:
-        """The crew's button at the desk."""
-        speaker = self.dialogue.speakers[name]
-        with self.player.services.database.transaction() as session:
-            contact = next(c for c in session.scalars(select(Contact)) if c.address == speaker.address)
-            home_id = standing.home_of(session, session.scalars(select(Ticket)).one())
-            assert home_id is not None
-            standing.prove(session, contact.id, home_id, "crew", self.player.services.context(session).now)
-
-    @staticmethod
-    def _check(step: dict[str, Any], expected: dict[str, Any], heard: str) -> None:
-        found = [words in heard for words in expected.get("hears", [])]
-        assert any(found) if expected.get("any") else all(found), f"after {step}: {heard!r}"
-        assert not [words for words in expected.get("never", []) if words in heard], f"after {step}: {heard!r}"
+FILES = sorted((Path(__file__).parent / "scenarios").glob("*.yml"))
+SCENARIOS = [scenario for path in FILES for scenario in yaml.safe_load(path.read_text(encoding="utf-8"))]
+WANTED, LONGEST = 30, 400  # scenarios, and lines of a file of them
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -122,52 +29,52 @@ def player(
     template = request.getfixturevalue(f"{request.param}_template")
     url = template.copy(f"heatline_scenarios_{request.getfixturevalue('worker')}", tmp_path_factory.mktemp("scenarios"))
     with replayer(nlu_settings, url) as running:
+        furnish(running)
         yield running
     template.drop(url)
 
 
-@contextmanager
-def understanding(player: Replayer, how: str | None) -> Iterator[None]:
-    """The service with its own understanding, or with none."""
-    before = player.services.interpreter
-    if how == "down":
-        player.services.interpreter = Down()
-    try:
-        yield
-    finally:
-        player.services.interpreter = before
+def test_thirty_scenarios_are_written_down_and_each_says_what_it_proves() -> None:
+    names = [told["name"] for told in SCENARIOS]
+    assert len(set(names)) == len(names) >= WANTED
+    assert not [told["name"] for told in SCENARIOS if not told.get("proves")]
+    assert not [path.name for path in FILES if len(path.read_text(encoding="utf-8").splitlines()) > LONGEST]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("会退您200元", "an amount"),
+        ("这次给您减一半", "an amount"),
+        ("按规定退50%", "an amount"),
+        ("打八折", "an amount"),
+        ("师傅的电话13800001111", "somebody's number"),
+        ("单号{number}", "a hole"),
+        ("退不退、退多少，以供热单位现场测温结果和现行规定为准。", None),
+        ("30分钟内有人打电话给您。单号N20261123-0001。", None),
+        ("每平方米每天0.19元，以通知为准", None),
+        ("电话记下了：13812345678", None),
+    ],
+)
+def test_bad_manners_are_noticed(text: str, fault: str | None) -> None:
+    assert bad_manners(text, "我电话13812345678", ["0.19元"]) == fault
 
 
 @pytest.mark.model
 @pytest.mark.xdist_group("model")
 @pytest.mark.parametrize("told", SCENARIOS, ids=[scenario["name"] for scenario in SCENARIOS])
 def test_scenario(told: dict[str, Any], player: Replayer) -> None:
-    player.begin()
-    if "at" in told:
-        zone = player.services.settings.zone
-        player.start_at(datetime.fromisoformat(told["at"]).replace(tzinfo=zone))
-    _fill_books(told, player)
+    set_up(told, player)
     play = Play(told, player)
     with understanding(player, told.get("understanding")):
         for step in told["steps"]:
             play.step(step)
     for name, secrets in told.get("stays_secret", {}).items():
         play.listen(name)
-        assert not [secret for secret in secrets if secret in play.heard[name]], play.heard[name]
+        everything = "\n".join(play.heard.get(name, []))
+        assert not [secret for secret in secrets if secret in everything], everything
+    play.check_manners()
     _check_end(told, player)
-
-
-def _fill_books(told: dict[str, Any], player: Replayer) -> None:
-    entries = [
-        households.Entry(
-            row["account_no"],
-            Address(None, row["community"], row["building"], row["unit"], row["room"], known=True),
-            normalise(row["phone"]),
-        )
-        for row in told.get("books", [])
-    ]
-    with player.services.database.transaction() as session:
-        households.load(session, entries)
 
 
 def _check_end(told: dict[str, Any], player: Replayer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -90,6 +91,27 @@ def register(group: click.Group, settings: Callable[[], Settings], plain_errors:
             path.parent.mkdir(exist_ok=True)
             path.write_text(picture(rows, score, f"{score} on the frozen test set by week"), encoding="utf-8")
             click.echo(f"Picture: {path}")
+
+    _register_week(group, settings, plain_errors)
+
+
+def _register_week(group: click.Group, settings: Callable[[], Settings], plain_errors: Wrap) -> None:
+    @group.command()
+    @click.option("--homes", default=2000, show_default=True, help="how many homes report")
+    @click.option("--days", default=7, show_default=True, help="on how many days they report")
+    @click.option("--seed", default=1, show_default=True, help="another week with the same rules")
+    @click.option("--labelled", is_flag=True, help="understand the sentences as labelled, without a model")
+    @plain_errors
+    def week(homes: int, days: int, seed: int, labelled: bool) -> None:
+        """A cold week of invented homes on virtual time: who waits how long, which promises held, what was told."""
+        from bot.bench.week import hours_of, run
+
+        with click.progressbar(length=hours_of(days), label="Virtual hours", file=sys.stderr) as bar:
+            result = run(settings(), homes=homes, days=days, seed=seed, labelled=labelled, progress=bar.update)
+        for line in result.lines():
+            click.echo(line)
+        if not result.holds:
+            raise click.ClickException("Not every property holds.")
 
 
 def _tell_week(row: Mapping[str, Any]) -> None:

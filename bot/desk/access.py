@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from flask import Flask, Response, flash, redirect, render_template, request, session, url_for
 from flask_login import LoginManager, current_user, login_user, logout_user
@@ -20,6 +20,8 @@ from bot.models import Staff
 
 SESSION_LENGTH = timedelta(hours=12)  # one shift
 OPEN_ENDPOINTS = frozenset({"desk.login", "desk.do_login"})
+# What open pages ask of their own accord; it keeps no session alive.
+BY_ITSELF = frozenset({"desk.live", "desk.alerts_open", "desk.learning_progress"})
 
 csrf = CSRFProtect()
 
@@ -65,10 +67,32 @@ def _load(user_id: str) -> DeskUser | None:
 @blueprint.before_request
 def guard() -> BaseResponse | None:
     """Everybody must be logged in, and every change must come from a form of ours."""
+    if current_user.is_authenticated and _rested():
+        logout_user()
+        session.clear()
+        flash("太久没有操作，已自动退出，请重新登录。")
+        return redirect(url_for("desk.login", next=_asked() if request.endpoint not in OPEN_ENDPOINTS else None))
     csrf.protect()
     if request.endpoint in OPEN_ENDPOINTS or current_user.is_authenticated:
         return None
-    return redirect(url_for("desk.login", next=request.full_path.rstrip("?") if request.method == "GET" else None))
+    return redirect(url_for("desk.login", next=_asked()))
+
+
+def _asked() -> str | None:
+    """The page that was asked for, to be shown after the log-in."""
+    return request.full_path.rstrip("?") if request.method == "GET" else None
+
+
+def _rested() -> bool:
+    """Whether nobody has touched the desk for too long; what a page asks of its own accord is nobody's touch."""
+    now = clock.now()
+    last = session.get("touched")
+    idle = timedelta(minutes=float(services().rules.current().raw["desk"]["idle_minutes"]))
+    if last is not None and now - datetime.fromtimestamp(last, UTC) > idle:
+        return True
+    if request.endpoint not in BY_ITSELF and "X-Refresh" not in request.headers:
+        session["touched"] = now.timestamp()
+    return False
 
 
 @blueprint.after_request
@@ -104,6 +128,7 @@ def do_login() -> tuple[str, int] | BaseResponse:
     session.clear()  # nothing of an anonymous session, such as its form token, survives the log-in
     session.permanent = True
     login_user(DeskUser(account))
+    session["touched"] = clock.now().timestamp()
     return redirect(_wanted())
 
 

@@ -21,7 +21,7 @@ def note_household(number: str) -> Response:
     belongs = request.form.get("belongs") == "yes"
     with services().database.transaction() as session:
         ticket = reachable(session, number, lock=True)
-        contact_id = _party(session, ticket)
+        contact_id = party(session, ticket)
         home_id = standing.home_of(session, ticket)
         if home_id is None:
             abort(409)
@@ -36,7 +36,7 @@ def note_household(number: str) -> Response:
     return redirect(url_for("desk.ticket", number=number, contact=contact_id))
 
 
-def _party(session: Session, ticket: Ticket) -> int:
+def party(session: Session, ticket: Ticket) -> int:
     """The reporter of the form, who must be one of this ticket's."""
     given = request.form.get("contact", "")
     contact_id = int(given) if given.isascii() and given.isdecimal() and len(given) < 12 else 0

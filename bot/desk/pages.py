@@ -57,11 +57,14 @@ def page(session: Session, template: str, **values: Any) -> str:
 def _badges(session: Session) -> dict[str, str]:
     """What waits behind each menu entry that this account may open; "" where nothing does."""
     waiting = {
-        staff.REVIEW: select(Review.id).where(Review.decided_at.is_(None)),
+        staff.REVIEW: select(Review.id).where(Review.decided_at.is_(None), Review.reason != "voice"),
         staff.CALL: select(Callback.id).where(Callback.done_at.is_(None)),
         staff.DELIVER: select(Delivery.id).where(troubled),
     }
     badges = {name: _capped(session, query) for name, query in waiting.items() if staff.may(me(), name)}
+    if staff.may(me(), staff.CALL):
+        unheard = select(Review.id).where(Review.decided_at.is_(None), Review.reason == "voice")
+        badges["listen"] = _capped(session, unheard)
     return {**badges, "alerts": _capped(session, unanswered_alerts().with_only_columns(Alert.id))}
 
 

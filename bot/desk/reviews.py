@@ -159,7 +159,7 @@ def _recent(session: Session) -> Sequence[tuple[Review, str | None]]:
     query = (
         select(Review, Staff.name)
         .outerjoin(Staff, Staff.id == Review.decided_by)
-        .where(Review.decided_at >= clock.now() - timedelta(days=7))
+        .where(Review.decided_at >= clock.now() - timedelta(days=7), Review.verdict.is_not(None))
         .order_by(Review.decided_at.desc(), Review.id.desc())
         .limit(20)
     )

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, false, func, or_, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy import ColumnElement, and_, false, func, or_, select, true
+from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload
 
 from bot import crypto
 from bot.desk import words
@@ -18,6 +18,7 @@ from bot.models import Contact, Ticket, TicketContact
 from bot.ticket_facts import home_key
 from handlers.dialogue.types import Address
 from nlu.gazetteer import Gazetteer
+from nlu.places import Address as SpokenAddress
 from nlu.places import parse_address
 
 WAITING = ("received", "dispatched", "reopened", "returned")
@@ -37,6 +38,7 @@ URGENCY = (Ticket.priority, Ticket.weight.desc(), Ticket.chases.desc(), Ticket.o
 _NUMBER = re.compile(r"[Nn]?\s*(20\d{6})(?:[-\s]*(\d{1,6}))?")
 _SERIAL = re.compile(r"\d{4}")
 _PHONE = re.compile(r"\+?\d{7,16}")
+_BEFORE_NUMBERS = re.compile(r"[^\d一二三四五六七八九十\s]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,18 +159,21 @@ def _text(q: str, places: Gazetteer, today: str) -> ColumnElement[bool]:
         tail = Ticket.phone_tail_hash == crypto.blind_index("phone tail", bare)
         return or_(tail, Ticket.number == f"N{today}-{bare}")
     if _PHONE.fullmatch(bare):
-        return _phone(bare)
+        return by_phone(bare)
     return _place(q, places)
 
 
-def _phone(number: str) -> ColumnElement[bool]:
-    """Tickets to be called at this number, and those that somebody reported by SMS from it."""
+def by_phone(number: str) -> ColumnElement[bool]:
+    """Tickets to be called at this number, and those that somebody reported from it by SMS or by a call."""
     local = re.sub(r"^(?:\+86|0086|86(?=1\d{10}$))", "", number)
     forms = {number, local, f"+86{local}"}
     reported = (
         select(TicketContact.ticket_id)
         .join(Contact, Contact.id == TicketContact.contact_id)
-        .where(Contact.medium == "sms", Contact.address_hash.in_([crypto.blind_index("sms", form) for form in forms]))
+        .where(
+            Contact.medium.in_(("sms", "phone")),
+            Contact.address_hash.in_([crypto.blind_index(m, form) for m in ("sms", "phone") for form in forms]),
+        )
     )
     return or_(
         Ticket.phone_hash.in_([crypto.blind_index("phone", form) for form in forms]),
@@ -177,25 +182,40 @@ def _phone(number: str) -> ColumnElement[bool]:
 
 
 def _place(q: str, places: Gazetteer) -> ColumnElement[bool]:
-    """An address as it is spoken (阳光花园3号楼2单元501), else any part of a community's name."""
+    """An address as it is spoken (阳光花园3号楼2单元501, or 光花3号楼), else words, each of which must be found."""
     address = parse_address(q, places)
-    if address.community and address.building and address.room:
-        full = Address(None, address.community, address.building, address.unit, address.room)
+    known = places.community(address.community) if address.community else None
+    if known is not None and address.building and address.room:
+        full = Address(None, known.name, address.building, address.unit, address.room)
         if key := home_key(full):
-            return or_(Ticket.home_key == key, _parts(address.community, address.building, address.unit))
-    if address.community:
-        return _parts(address.community, address.building, address.unit)
-    if not q.strip("%_ "):
-        return false()
-    return Ticket.community.contains(q, autoescape=True)
+            return or_(Ticket.home_key == key, _parts(Ticket.community == known.name, address))
+    if known is not None and (address.building or known.name in q):
+        return _parts(Ticket.community == known.name, address)
+    if address.building:
+        name = _BEFORE_NUMBERS.match(q)
+        return _parts(_contains(Ticket.community, name[0]) if name else true(), address)
+    found = [_word(word) for word in q.split() if word.strip("%_")]
+    listed = and_(*found) if found else false()
+    # What is another name of one estate may be a part of others' names.
+    return or_(Ticket.community == known.name, listed) if known is not None else listed
 
 
-def _parts(community: str, building: str | None, unit: str | None) -> ColumnElement[bool]:
-    found = Ticket.community == community
-    if building:
-        found &= Ticket.building == building
-    if unit:
-        found &= Ticket.unit == unit
+def _word(word: str) -> ColumnElement[bool]:
+    """Any part of an estate's or a district's name, or of what a ticket is about (漏水)."""
+    intents = [intent for intent, name in words.intent_names().items() if word in name]
+    return or_(_contains(Ticket.community, word), _contains(Ticket.district, word), Ticket.intent.in_(intents))
+
+
+def _contains(column: InstrumentedAttribute[str | None], part: str) -> ColumnElement[bool]:
+    return column.contains(part, autoescape=True)
+
+
+def _parts(community: ColumnElement[bool], address: SpokenAddress) -> ColumnElement[bool]:
+    found = community
+    if address.building:
+        found &= Ticket.building == address.building
+    if address.unit:
+        found &= Ticket.unit == address.unit
     return found
 
 

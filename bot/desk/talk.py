@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,9 +10,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from bot.channels.telephone import TELEPHONE
 from bot.desk import words
 from bot.desk.media import SHOWN, of_messages
-from bot.models import Delivery, Message
+from bot.models import Delivery, Message, Staff
 from bot.push_models import Media
 
 BEFORE, AFTER = timedelta(hours=24), timedelta(hours=6)
@@ -30,6 +32,8 @@ class Line:
     state: str | None = None
     error: str | None = None
     media: tuple[Shown, ...] = ()
+    writer: str | None = None  # who of us wrote it; None: the bot
+    typed_by: str | None = None  # who of us typed what a caller said
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +56,17 @@ def between(
         .order_by(Message.received_at.desc(), Message.id.desc())
         .limit(limit)
     ).all()
-    deliveries = session.scalars(
-        select(Delivery)
+    deliveries = session.execute(
+        select(Delivery, Staff.name)
+        .outerjoin(Staff, Staff.id == Delivery.staff_id)
         .where(Delivery.contact_id.in_(contacts), Delivery.created_at >= since, Delivery.created_at <= until)
         .order_by(Delivery.created_at.desc(), Delivery.id.desc())
         .limit(limit)
     ).all()
     kept = of_messages(session, [message.id for message in messages if message.kind != "text"])
-    lines = [*(_heard(message, kept.get(message.id, [])) for message in messages), *map(_told, deliveries)]
+    typists = _typists(session, messages)
+    heard = (_heard(message, kept.get(message.id, []), typists.get(message.id)) for message in reversed(messages))
+    lines = [*heard, *(_told(*row) for row in reversed(deliveries))]
     # A reply bears the same moment as its message where the clock is coarse; theirs comes first.
     return sorted(lines, key=lambda line: (line.at, line.said_by == "us"))[-limit:]
 
@@ -74,7 +81,18 @@ def around(session: Session, message: Message, before: int = 10, after: int = 6)
     return lines[max(0, places[0] - before) : places[0] + after + 1]
 
 
-def _heard(message: Message, media: Sequence[Media]) -> Line:
+def _typists(session: Session, messages: Sequence[Message]) -> dict[int, str]:
+    """The names of who typed messages of callers, by the message's id."""
+    spoken = [message for message in messages if message.channel == TELEPHONE.name and message.payload]
+    typed = {message.id: json.loads(message.payload or "{}").get("typed_by") for message in spoken}
+    if not typed:
+        return {}
+    query = select(Staff.id, Staff.name).where(Staff.id.in_(typed.values()))
+    names = {row.id: row.name for row in session.execute(query)}
+    return {message_id: names[staff_id] for message_id, staff_id in typed.items() if staff_id in names}
+
+
+def _heard(message: Message, media: Sequence[Media], typed_by: str | None = None) -> Line:
     return Line(
         said_by="resident",
         at=message.received_at,
@@ -82,8 +100,14 @@ def _heard(message: Message, media: Sequence[Media]) -> Line:
         contact_id=message.contact_id,
         message_id=message.id,
         intent=message.intent,
-        media=tuple(Shown(item.id, item.kind, item.state, item.content_type in SHOWN) for item in media),
+        media=tuple(shown(item) for item in media),
+        typed_by=typed_by,
     )
+
+
+def shown(item: Media) -> Shown:
+    """A photo, a voice message or a film as a page tells of it."""
+    return Shown(item.id, item.kind, item.state, item.kind == "voice" or item.content_type in SHOWN)
 
 
 def shown_text(message: Message) -> str:
@@ -93,12 +117,15 @@ def shown_text(message: Message) -> str:
     return f"［{words.MESSAGE_KINDS.get(message.kind, '其他消息')}］{message.text}"
 
 
-def _told(delivery: Delivery) -> Line:
+def _told(delivery: Delivery, writer: str | None) -> Line:
+    # What answers a caller is spoken, and has no way to go wrong.
+    spoken = delivery.message_id is not None and delivery.contact.medium == TELEPHONE.medium
     return Line(
         said_by="us",
         at=delivery.created_at,
         text=delivery.text,
         contact_id=delivery.contact_id,
-        state=delivery.state,
+        state=None if spoken else delivery.state,
         error=delivery.error,
+        writer=writer,
     )

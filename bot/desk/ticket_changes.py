@@ -79,7 +79,7 @@ def move_ticket(number: str) -> Result:
         if to not in {*context.book.status_names, *context.book.table.steps} - {"merged", "merge", "split"}:
             raise FormError("请选一个新状态。")
         step = context.book.table.step(ticket.status, to, actor.kind)
-        note = _field("note", MAX_NOTE, "给住户的话")
+        note = _field("note", MAX_NOTE, "给住户的话") or _field("canned", MAX_NOTE, "常用语")
         if step.why and not note:
             raise FormError(f"“{step.name}”要写一句原因。")
         tickets.move(context, ticket, step.key, actor, note=note, resolution=_resolution(step.to))

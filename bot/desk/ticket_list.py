@@ -8,7 +8,7 @@ from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
 from bot import clock, staff
-from bot.desk import search, ticket_time
+from bot.desk import saved_filters, search, ticket_time
 from bot.desk.pages import blueprint, me, page, page_number, permit, services, within_reach
 from bot.models import Community, Team
 from bot.texts import address_line
@@ -41,5 +41,6 @@ def tickets() -> str | Response:
             kinds=[intent for intent in INTENTS if intent in services().rules.current().tickets["faults"]],
             teams=session.scalars(select(Team).order_by(Team.name)).all() if staff.sees_all(me()) else [],
             communities=names if len(names) <= MAX_SUGGESTIONS else [],
+            saved=saved_filters.mine(session),
             without_team=not staff.sees_all(me()) and me().team_id is None,
         )

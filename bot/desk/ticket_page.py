@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from flask import abort, request
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload
 
 from bot import clock, staff, standing
-from bot.desk import talk, ticket_time
+from bot.desk import canned, media, presence, talk, talk_panel, ticket_time
 from bot.desk.pages import blueprint, me, page, permit, services, within_reach
+from bot.duty_models import Member
 from bot.models import Callback, Contact, Staff, Team, Ticket, TicketContact, Update
 from bot.texts import address_line
 from nlu.types import INTENTS
@@ -34,15 +35,19 @@ class Problem:
 def ticket(number: str) -> str:
     """One ticket."""
     permit(staff.SEE)
+    with services().database.reading() as session:
+        ticket_id = reachable(session, number).id
+    presence.note(ticket_id)
     return show(number)
 
 
-def show(number: str, problem: Problem | None = None) -> str:
-    """The ticket's page, with the refusal of a change where there was one."""
+def show(number: str, problem: Problem | None = None, contact_id: int | None = None) -> str:
+    """The ticket's page, with the refusal of a change where there was one; `contact_id`: whose conversation is shown."""
     with services().database.reading() as session:
         row = reachable(session, number)
         parties, more = _parties(session, row)
-        shown = _chosen(parties)
+        shown = _chosen(parties, contact_id)
+        lines = _lines(session, row, shown)
         book = services().rules.current()
         return page(
             session,
@@ -50,11 +55,15 @@ def show(number: str, problem: Problem | None = None) -> str:
             ticket=row,
             address=address_line(row.community, row.building, row.unit, row.room),
             history=_history(session, row),
+            photos=media.of_updates(session, row),
+            holder=session.get(Member, row.member_id) if row.member_id else None,
             parties=parties,
             more_parties=more,
             shown=shown,
             belongs=standing.known_by(session, row, shown.id) if shown is not None else None,
-            lines=_lines(session, row, shown),
+            lines=lines,
+            panel=talk_panel.build(session, shown, row, lines),
+            note_texts=canned.offered(book, canned.NOTE, row),
             moves=[step for step in book.table.open_to(row.status, "staff") if step.key not in ("merge", "split")],
             can_merge="merged" in book.moves[row.status],
             splits=row.also if row.status in book.table.steps["split"].before else [],
@@ -68,6 +77,7 @@ def show(number: str, problem: Problem | None = None) -> str:
             callbacks=_callbacks(session, row),
             kinds=[intent for intent in INTENTS if intent in book.tickets["faults"]],
             teams=session.scalars(select(Team).order_by(Team.name)).all() if staff.sees_all(me()) else [],
+            others=presence.tell(presence.others(session, row.id, clock.now())),
             problem=problem,
             draft=problem.form if problem else {},
         )
@@ -95,9 +105,9 @@ def _parties(session: Session, row: Ticket) -> tuple[list[Contact], bool]:
     return found[:MAX_PARTIES], len(found) > MAX_PARTIES
 
 
-def _chosen(parties: list[Contact]) -> Contact | None:
+def _chosen(parties: list[Contact], contact_id: int | None) -> Contact | None:
     """The party whose conversation is shown: the one that was asked for, else the first reporter."""
-    asked = request.args.get("contact", "")
+    asked = request.args.get("contact", "") if contact_id is None else str(contact_id)
     return next((contact for contact in parties if str(contact.id) == asked), parties[0] if parties else None)
 
 
@@ -109,10 +119,11 @@ def _lines(session: Session, row: Ticket, contact: Contact | None) -> list[talk.
 
 
 def _history(session: Session, row: Ticket) -> list[tuple[Update, str | None]]:
-    """The ticket's updates, newest first, each with the name of the member of staff behind it."""
+    """The ticket's updates, newest first, each with the name of who of us is behind it."""
     query = (
-        select(Update, Staff.name)
+        select(Update, func.coalesce(Staff.name, Member.name))
         .outerjoin(Staff, Staff.id == Update.staff_id)
+        .outerjoin(Member, Member.id == Update.member_id)
         .where(Update.ticket_id == row.id)
         .order_by(Update.id.desc())
     )

@@ -52,10 +52,11 @@ def open_escalations(session: Session, ticket: Ticket) -> list[tuple[Escalation,
 
 
 def readings(session: Session, ticket: Ticket) -> list[tuple[Reading, str | None]]:
-    """Every reading, newest first, each with the name of the member of staff who entered it."""
+    """Every reading, newest first, each with the name of who of us entered it."""
     query = (
-        select(Reading, Staff.name)
+        select(Reading, func.coalesce(Staff.name, Member.name))
         .outerjoin(Staff, Staff.id == Reading.staff_id)
+        .outerjoin(Member, Member.id == Reading.member_id)
         .where(Reading.ticket_id == ticket.id)
         .order_by(Reading.at.desc(), Reading.id.desc())
     )

@@ -19,7 +19,7 @@ ROLES = {
     "administrator": "管理员",
 }
 PRIORITIES = {1: "紧急", 2: "当日", 3: "普通", 4: "可缓"}
-MEDIA = {"wechat": "微信", "sms": "短信"}
+MEDIA = {"wechat": "微信", "sms": "短信", "phone": "来电"}
 ACTORS = {"resident": "住户", "staff": "工作人员", "system": "系统"}
 CHANGES = {
     "opened": "立单",
@@ -34,6 +34,86 @@ CHANGES = {
     "escalated": "时限提醒",
     "measured": "现场测温",
     "rated": "评价",
+    "taken": "接手对话",
+    "gave_back": "交还对话",
+    "replied": "人工回复",
+}
+AUDITED = {  # what the log of views calls the pages and forms of the desk
+    "tickets": "工单列表",
+    "ticket": "工单",
+    "move_ticket": "改状态",
+    "split_ticket": "拆单",
+    "measure_ticket": "记测温",
+    "see_escalations": "看到催办",
+    "retype_ticket": "更正类型",
+    "edit_ticket": "更正地址电话",
+    "assign_ticket": "派给班组",
+    "merge_ticket": "并单",
+    "note_ticket": "内部备注",
+    "note_household": "核实本户",
+    "erase_contact": "删除住户资料",
+    "media": "照片、语音",
+    "talks": "对话列表",
+    "conversation": "对话",
+    "take_talk": "接手对话",
+    "reply_talk": "给住户回话",
+    "return_talk": "交还对话",
+    "reviews": "待复核",
+    "review": "待复核的消息",
+    "judge": "判断消息",
+    "undo": "撤回判断",
+    "second": "第二人复核",
+    "give_opinion": "第二人意见",
+    "callbacks": "待回电",
+    "call_done": "标记已回电",
+    "listen": "待听语音",
+    "heard": "听写语音",
+    "unclear": "请住户再说",
+    "nothing": "语音无事",
+    "handovers": "转交",
+    "hand_over": "标记已转交",
+    "deliveries": "发送异常",
+    "send_again": "重发",
+    "open_alerts": "险情",
+    "acknowledge_alert": "确认险情",
+    "jobs": "待接单",
+    "take_job": "接单",
+    "people": "人员",
+    "add_member": "添加人员",
+    "edit_member": "改人员",
+    "roster": "值班表",
+    "roster_csv": "导出值班表",
+    "audit_page": "查阅记录",
+    "save_filter": "存筛选",
+    "delete_filter": "删筛选",
+    "add_shift": "添加班次",
+    "delete_shift": "删班次",
+    "copy_week": "照抄一周班次",
+    "paste_roster": "导入值班表",
+    "check_company": "改单位电话",
+    "comprehension": "理解情况",
+    "comprehension_csv": "导出理解情况",
+    "start_training": "训练模型",
+    "promote_model": "启用模型",
+    "roll_back": "退回旧模型",
+    "skip": "跳过消息",
+    "flag": "留给同事",
+    "listen": "待听语音",
+    "heard": "听写语音",
+    "nothing": "语音没有内容",
+    "unclear": "语音听不清",
+    "phone_seat": "电话台",
+    "find_caller": "查来电人",
+    "phone_call": "来电",
+    "confirm_home": "核实来电人",
+    "say_line": "记来电的话",
+    "missed_list": "未接来电",
+    "note_missed": "记未接来电",
+    "phones": "维修手机",
+    "invite_phone": "登记手机",
+    "revoke_phone": "停用手机",
+    "do_login": "登录",
+    "logout": "退出",
 }
 WAITS = {"resident": "住户", "property": "物业", "parts": "配件"}
 CLOCK_STATES = {
@@ -55,6 +135,7 @@ BELONGS = {
     "code": "已用核对码核实",
     "phone": "用登记的电话发来",
     "crew": "已当面核实",
+    "desk": "坐席已在电话里核实",
 }
 SEVERITIES = {"burst": "爆管/大量漏水", "drip": "滴漏/渗水"}
 DELIVERY_STATES = {
@@ -65,7 +146,7 @@ DELIVERY_STATES = {
     "failed": "发送失败",
     "unknown": "未知（可能没收到）",
     "held": "暂缓（渠道不通）",
-    "suppressed": "未发（住户已退订）",
+    "suppressed": "未发（已退订，或只能在电话里说）",
 }
 DELIVERY_KINDS = {"reply": "回复", "urgent": "紧急", "notice": "通知"}
 REVIEW_REASONS = {
@@ -93,12 +174,17 @@ CALL_REASONS = {
     "complaint": "投诉",
     "privacy": "个人信息",
     "urgent": "险情，须立即回电",
+    "chased": "催了不止一次",
+    "question": "问题要人答复",
     "account": "账户事项",
     "incomplete": "报修信息不全",
     "confirm": "确认是否修好",
     "review": "复核发现理解错了",
     "unreached": "短信没送到，改为电话答复",
     "cold": "家有老幼病人，一天了还不热",
+    "voice": "有语音没人听",
+    "missed": "未接来电",
+    "seat": "来电时没来得及答复",
 }
 MESSAGE_KINDS = {
     "image": "图片",
@@ -172,6 +258,8 @@ def mask_numbers(text: str) -> str:
 
 
 def tell_phone(phone: str) -> str:
-    """A phone as it is read out: 138 1234 5678. Other numbers stay as they are."""
+    """A phone as it is read out: 138 1234 5678, a landline with its 0. Numbers of other countries stay as they are."""
     bare = phone.removeprefix("+86")
-    return f"{bare[:3]} {bare[3:7]} {bare[7:]}" if len(bare) == 11 and bare.startswith("1") else phone
+    if len(bare) == 11 and bare.startswith("1"):
+        return f"{bare[:3]} {bare[3:7]} {bare[7:]}"
+    return f"0{bare}" if phone.startswith("+86") else phone

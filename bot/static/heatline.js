@@ -9,6 +9,17 @@ document.addEventListener("submit", (event) => {
   setTimeout(() => delete event.target.dataset.sent, 8000);
 });
 
+/* A canned text goes into its field, where it can still be changed. */
+document.addEventListener("change", (event) => {
+  const chooser = event.target;
+  if (!chooser.matches("[data-fills]") || !chooser.value) return;
+  const field = document.getElementById(chooser.dataset.fills);
+  field.value = [field.value.trim(), chooser.value].filter(Boolean).join("\n");
+  chooser.value = "";
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  field.focus();
+});
+
 /* The ticket list: fetched again while the page is in view, and swapped in unless somebody is in the middle of it. */
 const fresh = document.querySelector("[data-refresh]");
 if (fresh) {
@@ -20,7 +31,7 @@ if (fresh) {
 
   const refresh = async () => {
     if (document.hidden) return;
-    const response = await fetch(location.href, { credentials: "same-origin" });
+    const response = await fetch(location.href, { credentials: "same-origin", headers: { "X-Refresh": "1" } });
     if (!response.ok || response.redirected) {
       fresh.textContent = "登录已过期，请刷新页面重新登录。";
       clearInterval(timer);
@@ -39,12 +50,13 @@ if (fresh) {
     }
     document.getElementById("live").replaceWith(page.getElementById("live"));
     for (const id of added) document.getElementById(id).classList.add("new");
-    fresh.textContent = added.length ? `新到 ${added.length} 张工单。` : "";
+    if (added.length) fresh.textContent = `新到 ${added.length} 张工单。`;
   };
 
-  const timer = setInterval(() => {
-    refresh().catch(() => { fresh.textContent = "连不上服务器，列表可能不是最新的。"; });
-  }, Number(fresh.dataset.refresh) * 1000);
+  /* live.js says when something has changed; the timer is for what only time changes, and for where no news come. */
+  const look = () => refresh().catch(() => { fresh.textContent = "连不上服务器，列表可能不是最新的。"; });
+  document.addEventListener("heatline:list", look);
+  const timer = setInterval(look, Number(fresh.dataset.refresh) * 1000);
 }
 
 /* Conversations open at the message in question, else at their end. */

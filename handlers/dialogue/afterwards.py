@@ -9,8 +9,8 @@ import re
 import unicodedata
 from dataclasses import replace
 
-from handlers.dialogue import child, collect
-from handlers.dialogue.choose import chosen, current_ticket, says_no, says_yes, settled
+from handlers.dialogue import child, collect, further
+from handlers.dialogue.choose import chosen, current_ticket, says_no, says_wrong, says_yes, settled
 from handlers.dialogue.facts import add_to, address_in, merge, says_none, value_in
 from handlers.dialogue.types import (
     AskForPerson,
@@ -29,6 +29,9 @@ _GUSH = re.compile(
     r"喷|爆|滋|呲|冲|哗哗|淌|流得|很大|可大|特别大|止不住|关不住|烫|楼下|淹|满地|满屋|到处|电|大股|厉害|狠"
 )
 _DIGITS = re.compile(r"(?:电话|手机|号码)?(?:是|:|：)?\s*\d[\d\s-]{5,}\d?[。.]?$")
+_KEEPS_NUMBER = re.compile(
+    r"不(?:想|方便|愿意?)?(?:留|给|告诉|说)(?:你们?|您)?(?:电话|手机|号|了|$)|没(?:有)?(?:电话|手机)"
+)
 _STARS = re.compile(r"(?:打|给|满意)?\s*([1-5一二三四五])\s*[分颗]?星?[。.!]?")
 _DISCONTENT = 2  # up to so many stars we say sorry
 _FEW = 10  # characters
@@ -44,6 +47,8 @@ def phone(turn: Turn) -> Outcome | None:
         return None  # by now 没有 answers whether it is warm
     case = case or Case(ticket.intent, address=ticket.address)
     filled = add_to(replace(case, phone=None), turn)
+    if further.adds_home(turn, ticket):
+        return None
     if filled.phone:
         address = merge(ticket.address, address_in(turn.understanding.entities, turn.places))
         changed = address if address != ticket.address else None
@@ -56,9 +61,9 @@ def phone(turn: Turn) -> Outcome | None:
         key = "phone.noted_at" if filled.phone_of_other and _opened_together(turn, ticket) else "phone.noted"
         params = {"phone": filled.phone, "number": ticket.number, "address": address_line(ticket.address)}
         return Outcome((Reply(key, params),), done, (change, *numbers))
-    if says_no(turn) and re.search(r"不对|不是|错", turn.text):
+    if says_no(turn) and says_wrong(turn.text):
         return Outcome((Reply("deny.which_part"),), settled(turn.conversation))
-    if says_no(turn) or says_none(turn.text):
+    if says_no(turn) or says_none(turn.text) or _KEEPS_NUMBER.search(turn.text):
         return Outcome((Reply("phone.declined", {"number": ticket.number}),), settled(turn.conversation))
     return _no_phone_yet(turn)
 
@@ -75,7 +80,7 @@ def _phone_for_call(turn: Turn) -> Outcome | None:
     phone = value_in(turn.understanding.entities, "phone")
     if phone is not None:
         return Outcome((Reply("phone.kept", {"phone": phone}),), settled(turn.conversation), (KeepPhone(phone),))
-    if says_no(turn) or says_none(turn.text):
+    if says_no(turn) or says_none(turn.text) or _KEEPS_NUMBER.search(turn.text):
         return Outcome((Reply("phone.not_kept"),), settled(turn.conversation))
     return _no_phone_yet(turn)
 

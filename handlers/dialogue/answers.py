@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 
+from handlers.dialogue import further
 from handlers.dialogue.types import Answer, AskForPerson, FileReview, Outcome, Reply, Rules, Turn
 
 GOOD = 0.12  # score from which on an entry answers the question; a wrong answer is worse than none
@@ -37,17 +38,27 @@ _SAME = tuple(
     )
 )
 _PLACES = frozenset({"district", "community", "building", "unit", "room", "phone", "account_no"})
+_BY_PERSON = "by_person"  # among what was asked of a conversation: a call was promised
 _QUESTIONS = frozenset({"community", "building", "unit", "room"})
 
 
 def reply(turn: Turn, intent: str) -> Outcome:
     """Answer the question, or say that a person will; a question that was pending is asked again."""
     entry = find(turn, intent)
-    if entry is None:
-        outcome = say(turn, Reply("consult.person"))
-        return replace(outcome, effects=(AskForPerson("question"), FileReview("unsure")))
+    if entry is None or entry.id in turn.conversation.asked:
+        return _by_person(turn)  # who asks once more has not been helped by the same words
     text = entry.sms if turn.channel == "sms" and entry.sms else entry.text
-    return say(turn, Reply("consult.answer", {"answer": text}))
+    outcome = say(turn, Reply("consult.answer", {"answer": text}))
+    conversation = replace(outcome.conversation, asked=(*outcome.conversation.asked, entry.id))
+    return replace(outcome, conversation=further.offering(conversation, entry))
+
+
+def _by_person(turn: Turn) -> Outcome:
+    """A person will answer by a promised time; what is asked beside that is for the same call."""
+    key = "consult.person_too" if _BY_PERSON in turn.conversation.asked else "consult.person"
+    outcome = say(turn, Reply(key))
+    conversation = replace(outcome.conversation, asked=(*outcome.conversation.asked, _BY_PERSON))
+    return replace(outcome, conversation=conversation, effects=(AskForPerson("question"), FileReview("unsure")))
 
 
 def say(turn: Turn, words: Reply) -> Outcome:

@@ -16,7 +16,9 @@ from handlers.dialogue.report import report
 from handlers.dialogue.types import (
     AddNote,
     CancelTicket,
+    Case,
     Effect,
+    Option,
     Outcome,
     ReopenTicket,
     Reply,
@@ -24,8 +26,9 @@ from handlers.dialogue.types import (
     TicketView,
     Turn,
 )
-from handlers.dialogue.wording import address_line, problem
+from handlers.dialogue.wording import MEANINGS, address_line, problem
 
+PROBLEMS = ("no_heat", "low_temperature", "leak", "other_repair")
 _QUESTION = re.compile(r"[?？]|吗|什么时候|啥时候|几点|多久|怎么|咋|谁")
 _FALSE_ALARM = re.compile(
     r"没事|虚惊|误会|搞错|弄错|看错|闻错|做饭|炒菜|油烟|不是(?:煤气|燃气|天然气|着火)|散了|解除|灭了|扑灭|没味|安全了|人醒了"
@@ -48,7 +51,13 @@ _MISTAKEN = re.compile(
 _VISIT = re.compile(
     r"(?:来|上门|到)(?:的时候|之?前|时|以前|了)[^,，。]{0,6}(?:打|联系|说一声|按|敲)|门铃|敲门|门禁|(?:单元|楼道?)门|密码|钥匙"
     r"|(?:晚上|早上|白天|上午|下午|中午|周[一二三四五六日末天]|星期.|明天|后天|点|下班)[^。]{0,8}(?:再来|来|在家|有人|没人|方便|上门)"
-    r"|(?:家里|屋里|白天|我)(?:现在)?没人|不在家|微信(?:上)?(?:联系|说|找|吧)|打我?微信|别打电话|不要打电话"
+    r"|(?:家里|屋里|白天|我)(?:现在)?没人|不在家|微信(?:上)?(?:联系|说|找|吧)|打我?微信|别打电话|不要打电话|(?:点|午|晚上|早上|下班|周末|明天|后天)[^,，。]{0,6}(?:有空|有时间|回来|到家)"
+)
+_BE_HOME = re.compile(
+    r"(?:需要|要|用|得|必须)[^,，。]{0,5}(?:在家|留人|有人|等着)[^,，。]{0,2}[吗不么没?？]|[在留]家?(?:等|人)?行[吗不]"
+)
+_NEIGHBOURS = re.compile(
+    r"^(?:我家?|俺家?)?(?:的)?(?:楼上|楼下|对门|隔壁|邻居)(?:那家|家|住)?(?:是|的)?[^,，。]{0,10}$"
 )
 _PHOTO = re.compile(
     r"^[\[【(（]?(?:图片|照片|视频|表情|动画表情|语音|文件)[\]】)）]?$|(?:发|拍|传|看)[^,，。]{0,6}(?:照片|图片|图|视频)|(?:照片|图片|视频)[^,，。]{0,3}(?:发|拍|传|看)"
@@ -59,6 +68,13 @@ _NUMBERS = re.compile(
 )
 _MACHINE = re.compile(r"机器人|真人|人工智能|自动回复|是人吗|是不是人|(?i:ai)(?:吗|客服|回复)")
 _WANTS_PERSON = re.compile(r"转|找|叫|接|要|换|让")
+_WISHES_TO_REPORT = re.compile(
+    r"(?:你好|您好|喂|请问|在吗|我|俺|想|要|需要|来|给|帮|麻烦|你们?|您|家|里|这|再|暖气|供暖)*(?:报个?修|保修|报个?(?:故障|单子?|一下)|报一个|登记一下|上报)"
+    r"(?:一下|一个|下|暖气|怎么(?:弄|报|办)|咋(?:弄|报|办))*[的了吧啊呀吗嘞呢]*[。.!！?？~]*"
+)
+_NO_TEXTS = re.compile(
+    r"(?:别|不要|不想|不用|停止|取消|少|不)(?:再|总|老)?(?:给我|给俺|往我[^,，。]{0,4})?(?:收到?|发|推送?|接收)[^,，。]{0,6}(?:短信|消息|通知|信息|推送)[了吧啊呀。.!！]*$"
+)
 _WHO = re.compile(
     r"^(?:请问)?(?:你|您)们?(?:是谁|叫啥|叫什么|是哪|是干|能干|会(?:干|做|什么|啥)|能做|可以做|有(?:什么|啥)(?:功能|用))|^(?:谁|啥公司)[啊呀?？]*$"
     r"|^(?:请问)?(?:这里?|你们?|您们?)(?:是|就是|是不是)[^,，。]{0,8}(?:客服|公众号|热线|报修|供[暖热]|热力|暖气)[^,，。]{0,6}[吗么不?？]+$"
@@ -74,12 +90,16 @@ def after(turn: Turn) -> Outcome | None:
     """What is looked for where our question was not answered."""
     return (
         _at_safety(turn)
+        or _wishes_to_report(turn)
+        or _no_texts(turn)
         or _repairers_number(turn)
         or _who_we_are(turn)
         or _emergency_numbers(turn)
         or _photo(turn)
         or _wrong(turn)
+        or _be_home(turn)
         or _for_the_visit(turn)
+        or _about_neighbours(turn)
     )
 
 
@@ -166,6 +186,24 @@ def _who_we_are(turn: Turn) -> Outcome | None:
     return Outcome((Reply(key), *pending_question(turn)), turn.conversation)
 
 
+def _wishes_to_report(turn: Turn) -> Outcome | None:
+    """我想报修, with no word of what: asked what it is."""
+    if turn.conversation.case is not None and turn.conversation.ticket is None:
+        return None
+    if not _WISHES_TO_REPORT.fullmatch(turn.text.strip()):
+        return None
+    options = tuple(Option(intent, MEANINGS[intent]) for intent in PROBLEMS)
+    asking = replace(turn.conversation, case=Case(""), ticket=None, waiting_for="problem", options=options)
+    return Outcome((Reply("ask.problem"),), asking)
+
+
+def _no_texts(turn: Turn) -> Outcome | None:
+    """以后别给我发短信了: only the exact word stops the notices, so it is told."""
+    if not _NO_TEXTS.search(turn.text):
+        return None
+    return Outcome((Reply("unsubscribe.how"), *pending_question(turn)), turn.conversation)
+
+
 def _emergency_numbers(turn: Turn) -> Outcome | None:
     """火警电话多少: told, whatever it was taken for."""
     if not _NUMBERS.search(turn.text):
@@ -201,11 +239,30 @@ def _wrong(turn: Turn) -> Outcome | None:
     if not spoken_of or len(text) > 14 or turn.understanding.entities or _QUESTION.search(text):
         return None
     if not re.search(
-        r"(?:地址|楼号?|单元|房号|门牌|小区|电话|号码|名字|[写说发弄搞记登])[^,，。]{0,4}(?:错|不对)", text
+        r"(?:地址|楼号?|单元|房号|门牌|小区|电话|号码|名字|[写说发弄搞记登])[^,，。]{0,4}(?:(?<![没不无])错|不对)", text
     ):
         return None
     waiting = conversation.waiting_for if conversation.ticket is None else None
     return Outcome((Reply("deny.which_part"),), replace(conversation, waiting_for=waiting, options=()))
+
+
+def _be_home(turn: Turn) -> Outcome | None:
+    """师傅来需要我在家吗."""
+    ticket = _current(turn)
+    if ticket is None or not _BE_HOME.search(turn.text):
+        return None
+    return Outcome((Reply("visit.be_home", {"number": ticket.number}), *pending_question(turn)), turn.conversation)
+
+
+def _about_neighbours(turn: Turn) -> Outcome | None:
+    """楼上是1001: a neighbour's door, for whoever works the ticket, and not another address for it."""
+    ticket = _current(turn)
+    told = turn.understanding.intent in ("provide_info", "out_of_scope")
+    if ticket is None or not told or not _NEIGHBOURS.search(turn.text.strip()):
+        return None
+    severity = (Reply("ask.severity"),) if turn.conversation.waiting_for == "severity" else ()
+    noted = Reply("visit.noted", {"number": ticket.number})
+    return Outcome((noted, *severity), turn.conversation, (AddNote(ticket.number),))
 
 
 def _for_the_visit(turn: Turn) -> Outcome | None:

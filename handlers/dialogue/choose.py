@@ -46,6 +46,11 @@ def says_no(turn: Turn) -> bool:
     return _NO.match(turn.text.strip()) is not None or turn.understanding.intent == "deny"
 
 
+def says_wrong(text: str) -> bool:
+    """Whether a text says that something is wrong; 没错 says the contrary."""
+    return re.search(r"不对|不是|(?<![没不无])错", text) is not None
+
+
 def open_tickets(turn: Turn) -> tuple[TicketView, ...]:
     """This contact's open tickets, newest first."""
     return tuple(t for t in turn.tickets if t.is_open)

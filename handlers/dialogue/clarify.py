@@ -8,6 +8,7 @@ from dataclasses import replace
 from handlers.dialogue import pending
 from handlers.dialogue.choose import settled
 from handlers.dialogue.collect import numbered
+from handlers.dialogue.context import ends_unsaid, leaks_nothing
 from handlers.dialogue.facts import case_from
 from handlers.dialogue.types import Case, FileReview, Option, Outcome, Reply, Turn
 from handlers.dialogue.wording import MEANINGS
@@ -47,6 +48,9 @@ def unsure(turn: Turn) -> Outcome:
 
 def _options(turn: Turn) -> tuple[Option, ...]:
     likely = [(intent, p) for intent, p in turn.understanding.ranking if intent in MEANINGS and p >= WORTH_OFFERING]
+    if leaks_nothing(turn):
+        likely = [(i, p) for i, p in likely if i != "leak"]
+    likely = [(i, p) for i, p in likely if not ends_unsaid(turn.text, i)]  # whoever says 1 to it closes a ticket
     if not turn.tickets:
         likely = [(i, p) for i, p in likely if i not in _ABOUT_TICKETS]
     return tuple(Option(intent, MEANINGS[intent]) for intent, _ in likely[:OFFERED])

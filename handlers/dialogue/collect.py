@@ -57,7 +57,8 @@ def _needed(case: Case, places: Gazetteer) -> list[str]:
         needed.append("confirm_community")
     if case.scope == "community":
         return needed
-    if not address.building:
+    house = address.room is not None and not address.building and address.room.endswith("号")
+    if not address.building and not house:
         needed.append("building")
     if case.scope == "building":
         return needed
@@ -78,14 +79,17 @@ def _has_units(address: Address, places: Gazetteer) -> bool:
     return bool(places.needs_unit(community, address.building))
 
 
-def start(turn: Turn, case: Case, first: tuple[Reply, ...] = ()) -> Outcome:
-    """A new report: known homes fill in what it leaves out; then as `go_on`."""
+def start(turn: Turn, case: Case, first: tuple[Reply, ...] = (), lacking: tuple[str, ...] = ()) -> Outcome:
+    """A new report: known homes fill in what it leaves out; then as `go_on`.
+
+    `lacking`: parts of the address that the report says there are none of; they are not asked for.
+    """
     mine = None if _elsewhere(turn) else _same_fault(turn, case)
     if mine is not None and not _names_other_place(case.address, mine.address):
         return _already_open(turn, case, mine, first)
     if case.address.community is None and len(turn.homes) > 1 and not case.address and not _recent(turn):
         return _choose_home(turn, case, first)
-    return go_on(turn, replace(case, address=_known_home(turn, case)), (), first)
+    return go_on(turn, replace(case, address=_known_home(turn, case)), (), first, lacking)
 
 
 def _elsewhere(turn: Turn) -> bool:
@@ -187,11 +191,18 @@ def _already_open(turn: Turn, case: Case, ticket: TicketView, first: tuple[Reply
     return _asking(turn, joined, part, replies, effects, ticket.number)
 
 
-def go_on(turn: Turn, case: Case, effects: tuple[Effect, ...] = (), first: tuple[Reply, ...] = ()) -> Outcome:
+def go_on(
+    turn: Turn,
+    case: Case,
+    effects: tuple[Effect, ...] = (),
+    first: tuple[Reply, ...] = (),
+    lacking: tuple[str, ...] = (),
+) -> Outcome:
     """The next step of a report: open the ticket when its address is complete, else ask for the next part."""
     asked = turn.conversation.asked
     if not _going_on(turn, case):
         asked = tuple(part for part in asked if part in ("phone", "phone_call"))  # a number is asked for once
+    asked = (*asked, *lacking * TIMES)
     if out_of_season(turn, case) and "insist" not in asked:
         conversation = Conversation(case=case, waiting_for="insist", asked=(*asked, "insist"))
         return Outcome((*first, Reply("cold.out_of_season", season_params(turn))), conversation, effects)
@@ -261,7 +272,9 @@ def _opening_words(turn: Turn, case: Case, incomplete: bool) -> tuple[Reply, ...
     params = {"address": place_line(case), "problem": problem((case.intent, *case.also))}
     if case.intent in AT_ONCE:
         where = "_at_home" if turn.homes and _assumed_home(turn, case) else "_at" if params["address"] else ""
-        return (safety(case), Reply(f"{case.intent}.opened{where}", params, about_ticket=True))
+        opened = Reply(f"{case.intent}.opened{where}", params, about_ticket=True)
+        money = (Reply("billing.attached"),) if "billing" in case.also and case.intent == "leak" else ()
+        return (safety(case), opened, *money)
     key = f"{case.intent}.opened_incomplete" if incomplete else f"{case.intent}.opened"
     if turn.homes and _assumed_home(turn, case):
         key = "report.at_home"

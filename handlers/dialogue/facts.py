@@ -39,6 +39,18 @@ _PART_WORDS = {
     "unit": "单元|平房|门面|商铺|独院|自建房",
     "room": "房号|门牌|房间号",
 }
+_NO_HOUSE = r"平房|独院|自建房|[没无]有?楼号|不分楼"
+_CALLED = re.compile(r"小区(?:名字?|名称)?(?:叫做?|名叫)([\u4e00-\u9fff]{2,8}?)(?=[,，。!！\s\d]|的|$)")
+_HOUSE = re.compile(r"(?<!\d)(\d{1,4})号(?![楼院线门])")
+_LACKING = {
+    "building": re.compile(_NO_HOUSE),
+    "unit": re.compile(_NO_HOUSE + r"|(?:[没无]有?|不分)单元"),
+    "room": re.compile(r"平房|独院|自建房|[没无]有?(?:房号|门牌号?|房间号)"),
+}
+_ANYWHERE = frozenset({"leak", "danger", "other_repair"})  # faults that may lie outside of any home
+_PUBLIC = re.compile(
+    r"井盖|窨井|马路|路面|路边|路口|人行道|(?:小区|院子?|大)(?:大?门口|里的?路|路上)|换热站|热力站|管沟|地沟|主管网|外网"
+)
 _ASKS = re.compile(r"[?？]|怎么|咋|吗|为啥|为什么|多久|什么时候")
 _FLOOR = re.compile(
     r"^\D{0,6}?(?:[0-9]{1,2}|[一二三四五六七八九十]{1,3})\s*[楼层](?:的|吧|啊|呢|呀|嘞|了|哈)*[。.!！]*$"
@@ -53,8 +65,13 @@ _SENTENCE = re.compile(
 )
 _LOOSE = re.compile(r"[这那就还也都了着过把被给说看来去发打在两]|\d{6}")
 _PLAIN = re.compile(
-    r"^(?:嗯|哦|噢|是|就是|是的|对|那个|呃|在|我?家?是|我?住)*[,，\s]*第?([0-9]{1,5}|[零〇一二三四五六七八九十两]{1,4}|[A-Za-z]\d{0,2}|[东西南北中甲乙丙丁])\s*(?:号楼|号|栋|幢|座|楼|#|单元|门洞|门|室|房|户)?\s*(?:的|吧|啊|呢|呀|嘞|了|哈)*[。.!！]*$"
+    r"^(?:嗯|哦|噢|是|就是|是的|对|那个|呃|在|我?家?是|我?住)*[,，\s]*第?([0-9]{1,5}|[零〇一二三四五六七八九十两]{1,4}|[A-Za-z]\d{0,2}|[东西南北中甲乙丙丁])\s*(号楼|号|栋|幢|座|楼|#|单元|门洞|门|室|房|户)?\s*(?:的|吧|啊|呢|呀|嘞|了|哈)*[。.!！]*$"
 )
+_NAMES = {  # what a bare number may be called when it answers the question for a part
+    "building": frozenset({"号楼", "号", "栋", "幢", "座", "楼", "#"}),
+    "unit": frozenset({"单元", "门洞", "门", "号"}),
+    "room": frozenset({"号", "室", "房", "户"}),
+}
 _COMMUNITY_HEAD = re.compile(
     r"^(?:嗯|哦|噢|那个|呃|你好|您好)?[,，\s]*(?:我们?家?|俺们?家?)?(?:就?是|在|住在?|叫|小区是|小区叫|小区名是?)*"
 )
@@ -77,6 +94,15 @@ def address_in(entities: Sequence[Entity], places: Gazetteer) -> Address:
         room=parts.get("room"),
         known=known is not None,
     )
+
+
+def address_told(turn: Turn) -> Address:
+    """The address that a message states, with the door of a shop, and an estate by 小区叫天佑."""
+    address = address_in(turn.understanding.entities, turn.places)
+    if address.community is None and (called := _CALLED.search(turn.text)):
+        address = with_community(address, called[1], turn.places)
+    shop = shop_in(turn.text) if address.room is None else None
+    return replace(address, room=shop) if shop else address
 
 
 def rooms_in(text: str, entities: Sequence[Entity]) -> tuple[str, ...]:
@@ -124,11 +150,9 @@ def case_from(turn: Turn, intent: str, also: tuple[str, ...] | None = None) -> C
     u = turn.understanding
     reading = value_in(u.entities, "temperature")
     rooms = rooms_in(u.text, u.entities)
-    address = address_in(u.entities, turn.places)
+    address = address_told(turn)
     if rooms and address.room is None:
         address = replace(address, room=rooms[-1])
-    elif address.room is None and (shop := shop_in(u.text)):
-        address = replace(address, room=shop)
     return Case(
         intent=intent,
         also=u.also if also is None else also,
@@ -137,13 +161,18 @@ def case_from(turn: Turn, intent: str, also: tuple[str, ...] | None = None) -> C
         account_no=value_in(u.entities, "account_no"),
         temperature=float(reading) if reading else None,
         duration=value_in(u.entities, "duration"),
-        scope=u.scope,
-        severity="burst" if turn.danger == "burst" else u.severity,
+        scope=u.scope or ("community" if intent in _ANYWHERE and _PUBLIC.search(u.text) else None),
+        severity="burst" if turn.danger == "burst" else u.severity if _runs_out(turn, intent) else None,
         need=u.need,
         rooms=rooms if len(rooms) > 1 else (),
         danger=turn.danger if turn.danger != "burst" else None,
         phone_of_other=_OTHERS_PHONE.search(u.text) is not None,
     )
+
+
+def _runs_out(turn: Turn, intent: str) -> bool:
+    """Whether a message tells of water: 哗哗响 of a radiator that only sounds is no burst."""
+    return intent in ("", "leak", "danger") or "leak" in turn.understanding.also
 
 
 def add_to(case: Case, turn: Turn) -> Case:
@@ -185,6 +214,17 @@ def says_floor(text: str) -> bool:
     return _FLOOR.match(text.strip()) is not None
 
 
+def house_in(text: str) -> str | None:
+    """The number of a house that stands alone (贺寨村32号); None where none is told."""
+    found = _HOUSE.search(text)
+    return f"{found[1]}号" if found else None
+
+
+def lacks_parts(text: str) -> tuple[str, ...]:
+    """The parts of an address that a report itself says there are none of (我们是平房, 没有单元)."""
+    return tuple(part for part, words in _LACKING.items() if words.search(text))
+
+
 def named_place(text: str) -> str | None:
     """An estate, yard or street that is named alone, though nobody asked; else None."""
     name = plain_community(text)
@@ -218,6 +258,8 @@ def plain_answer(text: str, asked: str) -> str | None:
         return None  # yes, in Zhengzhou
     if not match or (asked in ("unit", "room") and says_floor(text)):
         return None
+    if match[2] and match[2] not in _NAMES[asked]:
+        return None  # 1单元 is no door, whatever was asked
     value = match[1]
     number = to_int(value)
     if asked == "room":

@@ -26,8 +26,10 @@ def progress(turn: Turn) -> Outcome:
 def pressed(turn: Turn, ticket: TicketView) -> Outcome:
     """A chase counts whoever makes it; the second one is answered by a person."""
     effects: tuple[Effect, ...] = (ChaseTicket(ticket.number), AddNote(ticket.number))
+    if ticket.status in ("done", "confirming"):  # said to be repaired, and not at theirs
+        return Outcome((Reply("joined.not_yet"),), settled(turn.conversation), (*effects, AskForPerson("chased")))
     if ticket.chases >= 1:
-        return Outcome((Reply("joined.person"),), settled(turn.conversation), (*effects, AskForPerson("urgent")))
+        return Outcome((Reply("joined.person"),), settled(turn.conversation), (*effects, AskForPerson("chased")))
     return Outcome((Reply("joined.pressed"),), settled(turn.conversation), effects)
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from handlers.dialogue.types import AskForPerson, OpenTicket, Outcome, Reply, Turn
+from handlers.dialogue.facts import value_in
+from handlers.dialogue.types import AskForPerson, EditTicket, KeepPhone, OpenTicket, Outcome, Reply, Turn
 
 
 def with_number(turn: Turn, outcome: Outcome) -> Outcome:
     """The outcome, with the one question for a number where a call is promised and we have none to call."""
     conversation = outcome.conversation
+    told = value_in(turn.understanding.entities, "phone")
+    if told is not None and _promises_call(outcome) and not _on_ticket(outcome):
+        return replace(outcome, effects=(*outcome.effects, KeepPhone(told)))
     if turn.channel != "wechat" or not _promises_call(outcome) or _has_number(turn, outcome):
         return outcome
     if conversation.waiting_for == "phone":
@@ -22,6 +26,10 @@ def with_number(turn: Turn, outcome: Outcome) -> Outcome:
         return outcome
     asking = replace(conversation, waiting_for="phone", options=(), asked=(*conversation.asked, "phone", "phone_call"))
     return replace(outcome, replies=(*outcome.replies, Reply("ask.phone_call")), conversation=asking)
+
+
+def _on_ticket(outcome: Outcome) -> bool:
+    return any(isinstance(effect, OpenTicket | EditTicket | KeepPhone) for effect in outcome.effects)
 
 
 def _promises_call(outcome: Outcome) -> bool:

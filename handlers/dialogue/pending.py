@@ -10,12 +10,13 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from handlers.dialogue import afterwards, collect, consent, elsewhere, place, proof, several, taps
+from handlers.dialogue import afterwards, collect, consent, elsewhere, further, place, proof, several, taps
 from handlers.dialogue.choose import chosen, current_ticket, meant, says_no, says_yes, settled
-from handlers.dialogue.context import tells_fault
+from handlers.dialogue.context import ends_unsaid, tells_fault
 from handlers.dialogue.facts import (
     add_to,
     address_in,
+    address_told,
     denied_parts,
     means_same_home,
     merge,
@@ -48,6 +49,8 @@ _OWN_MEANING = frozenset(
 _SURE = 0.6
 _WORTH_A_MENU = frozenset({"cancel", "human_agent", "confirm_resolved", "billing", "consult", "urge", "ask_progress"})
 _MAYBE = 0.3
+# Meanings that an address goes on with.
+TAKEN_UP = collect.COLD | {"leak", "open_valve", "other_repair", "danger", "billing"}
 _A_WORD = 4  # characters from which on a message may tell something
 A_SYLLABLE = 1
 TWICE = 2
@@ -77,6 +80,8 @@ def _address_part(turn: Turn) -> Outcome | None:
     case = conversation.case
     if case is None or not case.intent:
         return None
+    if (outcome := several.told(turn, case)) is not None:
+        return outcome
     given = _given(turn, part, case)
     u = turn.understanding
     if not address_in(u.entities, turn.places) and means_same_home(turn.text):
@@ -111,7 +116,7 @@ def _same_family(intent: str, case: Case) -> bool:
 
 def _given(turn: Turn, part: str, case: Case) -> Address | None:
     """The case's address with what the message adds; None where it adds nothing."""
-    stated = address_in(turn.understanding.entities, turn.places)
+    stated = address_told(turn)
     plain = None
     if part in ("building", "unit", "room") and not getattr(stated, part):
         plain = plain_answer(turn.text, part)
@@ -154,7 +159,7 @@ def unanswered(turn: Turn) -> Outcome | None:
     conversation, u = turn.conversation, turn.understanding
     case, ticket = conversation.case, current_ticket(turn)
     hurried = "urge" in u.also or u.intent in collect.COLD | {"urge"}
-    if u.intent in _WORTH_A_MENU and u.confidence >= _MAYBE and not hurried:
+    if u.intent in _WORTH_A_MENU and u.confidence >= _MAYBE and not hurried and not ends_unsaid(turn.text, u.intent):
         return None
     if case is not None and case.intent and conversation.waiting_for in ("community", "building", "unit", "room"):
         if ticket is None and hurried:
@@ -229,7 +234,7 @@ def _problem(turn: Turn) -> Outcome | None:
         if filled.temperature is not None and filled.temperature < 18:
             return _begin(turn, replace(filled, intent="low_temperature"))
         same = replace(turn.conversation, case=filled)
-        return Outcome((Reply("ask.problem"),), same)
+        return Outcome((Reply("collect.noted"), Reply("ask.problem_short")), same)
     return None
 
 
@@ -282,8 +287,7 @@ def _meaning(turn: Turn) -> Outcome | None:
 
     options = turn.conversation.options
     option = chosen(turn, options)
-    goes_on = turn.understanding.intent == "provide_info" and address_in(turn.understanding.entities, turn.places)
-    if option is None and len(options) == 1 and (says_yes(turn) or goes_on):
+    if option is None and len(options) == 1 and (says_yes(turn) or _goes_on(turn, options[0].value)):
         option = options[0]
     if option is None:
         return None
@@ -295,12 +299,18 @@ def _meaning(turn: Turn) -> Outcome | None:
     if before is not None and not before.intent:
         understood = replace(understood, severity=before.severity, scope=before.scope, need=before.need)
         conversation = replace(conversation, case=None)
-        if option.value in collect.COLD | {"leak", "open_valve", "other_repair", "danger"}:
+        if option.value in TAKEN_UP - {"billing"}:
             return collect.start(
                 replace(turn, understanding=understood, conversation=conversation),
                 replace(before, intent=option.value),
             )
     return handler(option.value)(replace(turn, understanding=understood, conversation=conversation))
+
+
+def _goes_on(turn: Turn, guessed: str) -> bool:
+    """Whether an address follows a guess that an address is needed for; it says nothing to any other."""
+    told = address_in(turn.understanding.entities, turn.places)
+    return guessed in TAKEN_UP and turn.understanding.intent == "provide_info" and bool(told)
 
 
 def _ticket(turn: Turn) -> Outcome | None:
@@ -358,4 +368,5 @@ READ: dict[str, Callable[[Turn], Outcome | None]] = {
     "extent": taps.extent,
     "look": taps.look,
     "proof": proof.answer,
+    further.OFFER: further.offered,
 }

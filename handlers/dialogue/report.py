@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from handlers.dialogue import collect, joined, several
-from handlers.dialogue.facts import add_to, address_in, case_from, means_other_home, means_same_home
+from handlers.dialogue.facts import (
+    add_to,
+    address_in,
+    case_from,
+    house_in,
+    lacks_parts,
+    means_other_home,
+    means_same_home,
+)
 from handlers.dialogue.types import AskForPerson, Case, ChaseTicket, Outcome, Reply, Turn
 
 FAULTS = frozenset({"danger", "leak", "open_valve", "no_heat", "low_temperature", "other_repair"})
@@ -29,7 +37,10 @@ def report(turn: Turn, intent: str, first: tuple[Reply, ...] = ()) -> Outcome:
     others = joined.spoken_of(turn, intent) if intent not in collect.AT_ONCE and not case.address else None
     if others is not None and not means_other_home(turn.text):
         return joined.noted(turn, others)
-    outcome = _several(turn, case) or collect.start(turn, case, first)
+    lacking = lacks_parts(turn.text)
+    if "building" in lacking and case.address.room is None and (house := house_in(turn.text)):
+        case = replace(case, address=replace(case.address, room=house))
+    outcome = _several(turn, case) or collect.start(turn, case, first, lacking)
     extra = _extra_effects(turn, outcome)
     return replace(outcome, effects=(*outcome.effects, *extra)) if extra else outcome
 

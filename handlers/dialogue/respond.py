@@ -8,7 +8,7 @@ from handlers import unsubscribe
 from handlers.dialogue import aside, child, clarify, pending, proof, taps
 from handlers.dialogue.choose import says_no, says_yes
 from handlers.dialogue.collect import COLD
-from handlers.dialogue.context import cold_in, in_context, leaks_nothing, likely, presses
+from handlers.dialogue.context import asks_arrival, cold_in, in_context, leaks_nothing, likely, presses
 from handlers.dialogue.facts import says_none
 from handlers.dialogue.notice import with_notice
 from handlers.dialogue.number import with_number
@@ -68,7 +68,7 @@ def choose_intent(turn: Turn) -> str | None:
     if _is_bare_data(turn):
         return "provide_info"
     intent = in_context(turn, u.intent)
-    if intent != u.intent:
+    if intent != u.intent or (intent == "ask_progress" and asks_arrival(turn)):
         return intent
     dry = leaks_nothing(turn) or presses(turn)
     if u.confidence >= threshold(turn, u.intent) and not (u.intent == "leak" and dry):

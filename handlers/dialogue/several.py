@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from handlers.dialogue import collect
+from handlers.dialogue.facts import add_to
 from handlers.dialogue.types import Address, Case, Conversation, OpenTicket, Outcome, Reply, Turn
 from handlers.dialogue.wording import place_line, problem
 from nlu.places import Gazetteer
@@ -18,19 +19,33 @@ _PARTS = ("community", "building", "unit", "room")
 def homes_in(entities: Sequence[Entity], places: Gazetteer) -> tuple[Address, ...]:
     """The homes that a message names, where it names more than one by building and room; else nothing.
 
-    A building (or an estate) after a room begins another home; the estate holds until another one is named.
+    A building (or an estate, or a unit) after a room begins another home; what stands above it holds until another one
+    is named.
     """
     groups: list[dict[str, str]] = [{}]
     for entity in sorted((e for e in entities if e.entity in _PARTS), key=lambda e: e.start):
         kind, current = entity.entity, groups[-1]
         if "room" in current and kind != "room":
-            groups.append(current := {"community": current["community"]} if "community" in current else {})
+            stays = ("community",) if kind != "unit" else ("community", "building")
+            groups.append(current := {part: current[part] for part in stays if part in current})
         elif "room" in current:
             return ()  # several rooms of one building are one report
         current[kind] = str(entity.value)
     homes = [_address(group, places) for group in groups if "building" in group and "room" in group]
     distinct = tuple(dict.fromkeys(homes))
     return distinct if 1 < len(distinct) == len(groups) <= MOST else ()
+
+
+def told(turn: Turn, case: Case) -> Outcome | None:
+    """Several homes as the answer to a question for the address of one; None where there is one, or none."""
+    if case.intent in collect.AT_ONCE or turn.conversation.ticket is not None:
+        return None
+    homes = homes_in(turn.understanding.entities, turn.places)
+    estate = case.address
+    named = [
+        home if home.community else replace(home, community=estate.community, known=estate.known) for home in homes
+    ]
+    return open_all(turn, add_to(case, turn), named) if named else None
 
 
 def buildings_in(entities: Sequence[Entity], places: Gazetteer) -> tuple[Address, ...]:

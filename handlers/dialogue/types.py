@@ -121,6 +121,7 @@ class Answer:
     variants: tuple[str, ...]
     text: str
     sms: str | None = None
+    opens: str | None = None  # the intent that it offers to register when they tell their address
     valid_from: date | None = None
     valid_to: date | None = None
 
@@ -256,7 +257,7 @@ class ChaseTicket(Effect):
 class AskForPerson(Effect):
     """Put this contact on the call-back list, due in rules.callback_minutes."""
 
-    reason: str  # asked | misunderstood | complaint | privacy | urgent | account
+    reason: str  # asked | chased | misunderstood | complaint | privacy | urgent | account
 
 
 @dataclass(frozen=True, slots=True)

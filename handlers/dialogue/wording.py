@@ -34,6 +34,7 @@ MEANINGS = {  # how a meaning is offered to choose from
     "danger": "有危险",
     "privacy": "个人信息的事",
 }
+_IN_PUBLIC = frozenset({"leak", "danger", "other_repair"})
 STATES = {
     "received": "已登记，正在派人",
     "dispatched": "已派给{team}",
@@ -82,6 +83,8 @@ def address_line(address: Address) -> str:
 def place_line(case: Case) -> str:
     """Where a case is, with everything that it names: 阳光花园3号楼101、201室, 阳光花园3号楼整栋."""
     whole = {"community": "全小区", "building": "整栋", "unit": "整个单元"}.get(case.scope or "", "")
+    if case.scope == "community" and case.intent in _IN_PUBLIC:
+        return address_line(case.address)  # a road is not the whole estate
     if whole and len(case.rooms) < 2:
         # The room of who reports a whole building does not make it smaller.
         part = replace(case.address, room=None)

@@ -11,7 +11,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from nlu.server import hollow
+from nlu.server import haste, hollow
 from nlu.server.learning.progress import report
 
 CONFIG = Path(__file__).with_name("config.yml")
@@ -26,6 +26,7 @@ def main() -> None:
     warnings.showwarning = lambda *args, **kwargs: None
     report(0.0, "starting Rasa")
     hollow.install()
+    haste.install()
     with tempfile.TemporaryDirectory(prefix="heatline-train-") as work:
         os.environ["RASA_CACHE_DIRECTORY"] = f"{work}/cache"
         archive = train(arguments.data, arguments.out, arguments.name)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from bot import worker
+from bot.bench.week_people import Labelled
 from bot.clock import VirtualClock
-from bot.models import Callback
+from bot.models import Callback, Ticket
 from tests.bot.helpers import OTHER_HOME, Core
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -52,3 +53,14 @@ def test_reopened_tickets_are_cold_from_then_on(core: Core, clock: VirtualClock)
     assert core.ticket(number).cold_rungs == 0
     pass_time(core, clock, 3 * HOUR)
     assert core.ticket(number).cold_rungs == 1
+
+
+def test_who_writes_that_an_old_person_lives_there_is_called_after_a_day_in_the_cold(
+    core: Core, clock: VirtualClock
+) -> None:
+    core.services.interpreter = Labelled()
+    core.say("阳光花园3号楼2单元501暖气不热，家里有八十岁的老人")
+    worker.drain(core.services)
+    assert core.one(Ticket).need
+    pass_time(core, clock, DAY)
+    assert [(owed.reason, owed.due_at - clock()) for owed in core.rows(Callback)] == [("cold", 30 * MINUTE)]

@@ -156,3 +156,19 @@ def test_every_entry_that_waits_is_in_the_catalogue_or_a_family_to_come() -> Non
     book = _book(shipped(), 1, "12345")
     named = [key for key in book.raw["night"]["waits"] if "." in key]
     assert set(named) <= set(book.texts)
+
+
+def test_what_waits_for_the_morning_is_not_said_when_it_is_true_no_more(core: Core, clock: VirtualClock) -> None:
+    number = core.open()
+    worker.drain(core.services)
+    at(clock, ELEVEN_AT_NIGHT)
+    core.move(number, "accepted", "done")
+    worker.drain(core.services)
+    clock.advance(timedelta(hours=1))
+    core.move(number, "reopened")
+    at(clock, EIGHT)
+    worker.drain(core.services)
+    assert not [text for text in core.provider.texts if "处理好了" in text]
+    core.move(number, "accepted", "done")
+    worker.drain(core.services)
+    assert len([text for text in core.provider.texts if "处理好了" in text]) == 1

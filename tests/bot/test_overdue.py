@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import update
 
-from bot import staff, worker
+from bot import calls, staff, worker
 from bot.clock import VirtualClock
 from bot.duty_models import Alert
 from bot.models import Callback, Contact, Ticket
@@ -38,6 +39,17 @@ def test_a_late_call_is_told_to_the_supervisor_and_to_the_resident_once_and_stay
     owed = core.one(Callback)
     assert owed.done_at is None
     assert owed.escalated_at is not None
+
+
+@pytest.mark.parametrize("reason", ["question", "chased", "complaint"])
+def test_whatever_the_call_was_promised_for_they_hear_that_it_is_late(
+    core: Core, clock: VirtualClock, reason: str
+) -> None:
+    core.say("你好")
+    with core.services.database.transaction() as session:
+        calls.owe(core.services.context(session), core.one(Contact).id, reason)
+    pass_time(core, clock, LATE)
+    assert len(late_words(core)) == 1
 
 
 def test_a_call_made_in_time_is_told_to_nobody(core: Core, clock: VirtualClock) -> None:

@@ -74,6 +74,7 @@ TYPICAL = {
     "homes": "2单元501室13800001234",
     "numbers": "N20261123-0007、N20261123-0008",
     "since": "10:30",
+    "tickets": "N20261123-0007阳光花园3号楼1次",
     "part": "N20261123-0009",
 }
 # Wordings that take two text messages, with their length: safety and choices are worth it. A shorter one leaves the list.

@@ -23,7 +23,21 @@ from tests.desk.conftest import Report
 pytestmark = [pytest.mark.browser, pytest.mark.parametrize("database_template", ["sqlite"], indirect=True)]
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-PAGES = ["/desk/", "/desk/?group=all", "/desk/reviews", "/desk/callbacks", "/desk/deliveries", "/desk/health"]
+PAGES = [
+    "/desk/",
+    "/desk/?group=all",
+    "/desk/?priority=1",
+    "/desk/talks",
+    "/desk/talks/1",
+    "/desk/reviews",
+    "/desk/callbacks",
+    "/desk/deliveries",
+    "/desk/audit",
+    "/desk/health",
+    "/desk/phone",
+    "/desk/phone?phone=19900001234",
+    "/desk/missed",
+]
 
 
 @pytest.fixture

@@ -137,6 +137,7 @@ def test_a_training_whose_process_died_makes_room_for_another(
     desk.enter("supervisor")
     post(desk, "/desk/learning/train")
     clock.advance(learning.SILENCE * 2)
+    desk.log_in("小王")  # a desk that nobody touches for so long has closed itself
     assert "训练进程中断了" in desk.get("/desk/learning")
     post(desk, "/desk/learning/train")
     assert len(started) == 2

@@ -70,3 +70,15 @@ def test_a_demand_for_money_with_a_low_reading_is_the_cold() -> None:
 @pytest.mark.parametrize("text", ["/leak", "/leak@0.99", "／danger{}", '/no_heat{"room": "501"}'])
 def test_a_command_to_the_machine_means_nothing(text: str) -> None:
     assert settle(Understanding(text, "leak", 0.99, (("leak", 0.99),))).intent == "out_of_scope"
+
+
+def test_what_a_rule_settles_is_acted_on_although_the_model_would_rather_ask() -> None:
+    text = "屋里才15度，冻死了"
+    unsure = Understanding(text, "low_temperature", 0.5, (), entities=tuple(extract(text)), threshold=1.0)
+    assert not unsure.sure
+    assert settle(unsure).sure
+
+
+def test_a_danger_by_rule_keeps_no_contradiction_beside_it() -> None:
+    settled = settle(Understanding("厨房一股煤气味", "confirm_resolved", 0.6, (("confirm_resolved", 0.6),)))
+    assert (settled.intent, settled.also) == ("danger", ())

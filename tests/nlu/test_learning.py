@@ -58,6 +58,8 @@ def test_our_words_stay_whole_and_jieba_itself_unchanged() -> None:
     [
         ("屋里11度", "reading_icy"),
         ("只有十五度", "reading_low"),
+        ("仨屋没一间过16", "reading_low"),
+        ("片子上头那一拃是热的,下头摸着凉", "partly"),
         ("21℃挺好", "reading_ok"),
         ("零下三度", "reading_icy"),
         ("3号楼501", "address"),
@@ -192,3 +194,58 @@ answer = choose_thresholds(chances, truth, ["leak", "billing", "consult"])
     assert thresholds["leak"] < 0.4
     assert 0.5 < thresholds["billing"] < 0.8
     assert abs(thresholds["billing"] - thresholds["consult"]) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("intent", "chance", "unrelated", "asks"),
+    [
+        ("no_heat", 0.7, 0.25, True),
+        ("no_heat", 0.9, 0.05, False),
+        ("leak", 0.5, 0.4, False),  # a leak that is asked about runs on
+        ("danger", 0.5, 0.4, False),
+        ("billing", 0.5, 0.4, False),  # nobody is sent out
+    ],
+)
+def test_a_visit_that_may_be_for_nothing_is_asked_about_first(
+    intent: str, chance: float, unrelated: float, asks: bool
+) -> None:
+    code = "from nlu.server.learning.calibration import doubtful\nanswer = bool(doubtful(*args))"
+    assert ask(code, intent, chance, unrelated) is asks
+
+
+def test_a_quick_training_still_tells_every_sentence_and_copy_from_the_others() -> None:
+    code = """
+from nlu.server import haste, hollow
+hollow.install()
+haste.install()
+from rasa.shared.nlu.training_data.message import Message
+rows = [("暖气不热", "no_heat", 0, False), ("暖气不热", "no_heat", 0, True), ("暖气不热", "urge", 0, False), ("漏水", "leak", 1, False)]
+made = [Message({"text": t, "intent": i, "metadata": {"source": s, "copy": c}}) for t, i, s, c in rows for _ in range(2)]
+answer = [len(set(made)), made[0] == made[1], made[0] == made[2]]
+"""
+    assert ask(code) == [4, True, False]
+
+
+@pytest.mark.parametrize(
+    ("top", "said", "first"),
+    [
+        ("no_heat", {"no_heat": 0.6, "leak": 0.7}, "leak"),
+        ("leak", {"leak": 0.6, "not_resolved": 0.7}, "not_resolved"),
+        ("leak", {"leak": 0.6, "no_heat": 0.7}, "leak"),  # the guide's order
+        ("no_heat", {"no_heat": 0.6, "leak": 0.45}, "no_heat"),  # not sure enough
+        ("no_heat", {"no_heat": 0.1, "leak": 0.7}, "no_heat"),  # the machines disagree about all of it
+        ("greet", {"greet": 0.6, "leak": 0.7}, "greet"),  # a pair that the corpus does not know
+    ],
+)
+def test_of_two_intents_said_together_the_guides_first_is_primary(top: str, said: dict[str, float], first: str) -> None:
+    code = """
+import numpy as np
+from nlu.server.learning.beside import LEARNT, Beside
+pairs = np.zeros((len(LEARNT), len(LEARNT)), dtype=bool)
+for a, b in (("leak", "no_heat"), ("not_resolved", "leak"), ("not_resolved", "no_heat")):
+    pairs[LEARNT.index(a), LEARNT.index(b)] = True
+top, said = args
+scores = np.array([said.get(name, 0.05) for name in LEARNT])
+answer = LEARNT[Beside(pairs).first(LEARNT.index(top), scores)]
+"""
+    assert ask(code, top, said) == first

@@ -45,6 +45,11 @@ def test_a_listed_name_counts_whatever_the_tagger_says() -> None:
     assert communities("升龙又一城3号楼不热", ("又一城", 0.9)) == ["升龙又一城"]
 
 
+@pytest.mark.parametrize("whole", ["绿城百合全小区", "绿城百合整个小区", "绿城百合我们小区"])
+def test_a_listed_name_ends_where_the_whole_estate_is_spoken_of(whole: str) -> None:
+    assert communities(f"{whole}都没暖气", (whole, 0.9)) == ["绿城百合"]
+
+
 def test_an_unlisted_name_keeps_its_script_in_half_width_without_blanks() -> None:
     assert communities("龍湖 壹號２期3號樓不熱", ("龍湖 壹號２期", 0.9)) == ["龍湖壹號2期"]
 

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from nlu.server.learning.arbiter import cross_fit, fit_arbiter, joined
 from nlu.server.learning.beside import LEARNT, Beside, f1, further
-from nlu.server.learning.calibration import choose_thresholds, expected_calibration_error
+from nlu.server.learning.calibration import NEVER_SURE, choose_thresholds, doubtful, expected_calibration_error
 from nlu.server.learning.models import TRAINERS, Array, Linear, folds, sigmoid, softmax, train_flags
 from nlu.server.learning.progress import report
 from nlu.types import NEVER_ALSO
@@ -98,12 +98,13 @@ class Decider:
             beside,
             thresholds,
         )
-        said = beside.choose(top, sigmoid(flag_scores))
+        placed = beside.placed(top, sigmoid(flag_scores))
+        said = beside.choose(placed, sigmoid(flag_scores))
         measured = {
             "sentences": len(kept.intents),
             "copies": int(samples.copy.sum()),
             "folds": count,
-            "held_out_accuracy": float((top == kept.intents).mean()),
+            "held_out_accuracy": float((placed == kept.intents).mean()),
             "held_out_ece": expected_calibration_error(probabilities.max(axis=1), top == kept.intents),
             "held_out_also_f1": f1(said, further(kept.intents, kept.flags)),
             "beside": {name: bar for name, bar in beside.as_dict().items() if name != "pairs"},
@@ -115,13 +116,23 @@ class Decider:
     def decide(self, columns: Array, values: Array) -> Verdict:
         """The verdict on one message; a message without a single known term is out of scope by nature."""
         probabilities = softmax(self.intent.scores(columns, values))
+        flags = sigmoid(self.flags.scores(columns, values))
+        top = int(probabilities.argmax())
+        first = self.beside.first(top, flags)
+        probabilities[[top, first]] = probabilities[[first, top]]
         order = np.argsort(-probabilities, kind="stable")
         ranking = [(LEARNT[i], float(probabilities[i])) for i in order]
-        flags = sigmoid(self.flags.scores(columns, values))
         said = self.beside.choose(order[:1], flags[None, :])[0]
         scores = {name: float(flags[i]) for i, name in enumerate(LEARNT) if name not in NEVER_ALSO}
         also = tuple(LEARNT[i] for i in np.flatnonzero(said))
-        return Verdict(ranking, also, scores, self.thresholds[LEARNT[order[0]]])
+        return Verdict(ranking, also, scores, self._threshold(ranking))
+
+    def _threshold(self, ranking: list[tuple[str, float]]) -> float:
+        """From which chance on to act: that of the first intent, or never where a visit may well be for nothing."""
+        intent, chance = ranking[0]
+        if doubtful(intent, chance, dict(ranking)["out_of_scope"]):
+            return NEVER_SURE
+        return self.thresholds[intent]
 
     def contributions(self, columns: Array, values: Array) -> list[tuple[int, float]]:
         """The features that speak for the first intent rather than for the others, the strongest first."""
