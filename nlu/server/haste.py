@@ -2,7 +2,7 @@
 
 Rasa hashes every word and feature of every message after every step, to know later which steps it may leave out. Training
 here always runs all of them (`RASA_MAX_CACHE_SIZE=0` in train.py), so that a message needs only to be told from the others.
-Measured on two cores, 2026-11-24: see nlu/README.md.
+What that is worth: nlu/README.md, the paragraph on training.
 """
 
 from __future__ import annotations
