@@ -30,7 +30,12 @@ def start(context: Context, ticket: Ticket) -> None:
 
 
 def transfer(context: Context, ticket: Ticket) -> None:
-    """Reckon anew for what the ticket now is: as if it had been so from the start of its round; waits still count."""
+    """Reckon anew for what the ticket now is: as if it had been so from the start of its round; waits still count.
+
+    A ticket that is closed has no clocks to reckon; a reopening starts them by what it is then.
+    """
+    if ticket.closed_at is not None:
+        return
     since = _round_began(context.session, ticket)
     limits = _limits(context, ticket, since)
     for clock in running(context.session, ticket.id):

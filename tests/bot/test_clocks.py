@@ -242,6 +242,13 @@ def test_zammad_904_tickets_that_have_ended_are_silent(core: Core, clock: Virtua
     assert running(core, number) == {}
 
 
+def test_correcting_the_kind_of_a_ticket_that_has_ended_starts_no_clock(core: Core) -> None:
+    number = core.open()
+    core.move(number, "cancelled")
+    change(core, number, lambda c, t: tickets.retype(c, t, "low_temperature", STAFF))
+    assert running(core, number) == {}
+
+
 def test_a_merged_tickets_age_is_not_lost(core: Core, clock: VirtualClock) -> None:
     first = core.open()
     clock.advance(HOUR)

@@ -28,7 +28,7 @@ VARIANTS = {
     "part": (*PARTS, "severity", "confirm_community"),
     "again": ("", "_again"),
     "question": PARTS,
-    "waiting": ("confirm_community", *PARTS, "phone", "severity", "problem", "home", "ticket"),
+    "waiting": ("confirm_community", *PARTS, "phone", "severity", "problem", "home", "ticket", "offer"),
     "conversation.waiting_for": PARTS,
     "turn.conversation.waiting_for": PARTS,
     "whose": ("numbers", "gas", "water", "power", "property"),
