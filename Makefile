@@ -11,7 +11,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV := .tools/uv-$(UV_VERSION)/bin/uv
 HEATLINE := .venv/bin/heatline
-FAST := not model and not browser and not slow and not postgresql
+FAST := not model and not browser and not slow and not postgresql and not doors
 PYTEST := .venv/bin/pytest --numprocesses=2 --dist=loadgroup
 
 # A cache beside us where the home folder cannot be written to (containers, CI accounts).
@@ -19,7 +19,7 @@ ifneq ($(shell test -w "$${HOME:-/nonexistent}" && echo yes),yes)
 export UV_CACHE_DIR := $(CURDIR)/.tools/cache
 endif
 
-.PHONY: help setup run serve test check fast format clean
+.PHONY: help setup run serve test check lint fast format clean
 .PHONY: environments model preflight postgres chromium prism
 
 help: ## list these targets
@@ -37,11 +37,12 @@ serve: environments model ## the same for real use: settings from the environmen
 test: setup postgres chromium prism ## set everything up, PostgreSQL and a browser included, and run all tests
 	@$(PYTEST)
 
-check: environments ## formatting, lint, types, fast tests: what every commit must pass
+check: lint fast ## formatting, lint, types, fast tests: what every commit must pass
+
+lint: environments ## formatting, lint and types
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
-	@$(PYTEST) -m "$(FAST)"
 
 fast: environments ## the fast tests alone
 	@$(PYTEST) -m "$(FAST)"

@@ -27,6 +27,8 @@ from bot.settings import Settings
 from tests.postgres import Cluster, PostgresMissing
 
 ENGINES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql))
+TESTS = Path(__file__).parent
+DOORS = {"channels", "crew", "desk", "standins"}  # folders of tests
 LOOPBACK = ["127.0.0.1", "localhost", "::1"]
 DATA_KEY = "5a" * 32
 TEN_O_CLOCK = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)  # 10:00 in China, in the heating season, a Monday
@@ -122,8 +124,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker runs all tests that share a heavy thing, so that it is started once: the model, the browser."""
+    """One worker runs all tests that share a heavy thing, so that it is started once: the model, the browser.
+
+    What goes through the doors of a whole service, thousands of tests, is told from what is checked before every commit.
+    """
     for item in items:
+        if item.path.relative_to(TESTS).parts[0] in DOORS:
+            item.add_marker(pytest.mark.doors)
         for mark in ("model", "browser"):
             if item.get_closest_marker(mark):
                 item.add_marker(pytest.mark.xdist_group(mark))
