@@ -1,4 +1,4 @@
-"""Takes the pictures of README.md from a running demonstration: `python scripts/screenshots.py http://127.0.0.1:8000`.
+"""Takes the pictures of README.md and of the staff manual from a running demonstration: `python scripts/screenshots.py http://127.0.0.1:8000`.
 
 The log-in is read from var/demo-login.txt, or given as a second argument.
 """
@@ -13,6 +13,13 @@ from playwright.sync_api import FrameLocator, Page, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
 LOGIN = ROOT / "var" / "demo-login.txt"
+PAGES = {
+    "desk": "/desk/",
+    "phone": "/desk/phone?phone=14000100039",
+    "talks": "/desk/talks",
+    "review": "/desk/reviews",
+    "roster": "/desk/roster",
+}
 STORY = {
     "wechat": ["暖气片冰凉，一点都不热", "沁河苑5号楼1单元", "302", "13800001234"],
     "sms": ["阀门那儿一直在滴水，阳光花园1号楼1单元402", "一滴一滴的"],
@@ -33,8 +40,9 @@ def main() -> None:
         _log_in(page.frame_locator("iframe"), password)
         page.wait_for_timeout(1500)
         page.screenshot(path=IMAGES / "try.png")
-        page.goto(f"{base}/desk/")
-        page.screenshot(path=IMAGES / "desk.png")
+        for name, address in PAGES.items():
+            page.goto(f"{base}{address}")
+            page.screenshot(path=IMAGES / f"{name}.png")
         browser.close()
 
 

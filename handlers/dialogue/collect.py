@@ -183,7 +183,7 @@ def _already_open(turn: Turn, case: Case, ticket: TicketView, first: tuple[Reply
     if case.severity == "burst" and not ticket.urgent:
         replies = (*first, Reply("leak.is_burst", {"number": ticket.number}))
         effects = (*effects, AskForPerson("urgent"))
-    elif case.intent in AT_ONCE:
+    elif case.intent in AT_ONCE and not _was_told(turn, case, ticket):
         replies = (safety(case), *replies)
     part = missing(joined, turn.places, turn.conversation.asked) if case.intent in AT_ONCE else None
     if part is None:
@@ -289,6 +289,14 @@ def _ask_phone(case: Case) -> Reply:
     if case.intent == "danger" or case.severity == "burst":
         return Reply("ask.phone_call")
     return Reply("ask.phone", own_only=True)
+
+
+def _was_told(turn: Turn, case: Case, ticket: TicketView) -> bool:
+    """Whether this conversation has already said what to do about this drip; of anything graver it is said again."""
+    before = turn.conversation.case
+    if before is None or turn.conversation.ticket != ticket.number or before.intent != case.intent:
+        return False
+    return before.severity == case.severity == "drip"
 
 
 def safety(case: Case) -> Reply:
