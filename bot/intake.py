@@ -96,19 +96,20 @@ def arriving(inbound: Inbound, *, claim: bool) -> Arrival:
 
 def _clean(inbound: Inbound) -> Inbound:
     """What a sender cannot be trusted to send: valid Unicode, no NUL (it breaks PostgreSQL), and a sensible length."""
-    provider_id = _storable(inbound.provider_id)
+    provider_id = storable(inbound.provider_id)
     if len(provider_id) > MAX_ID:  # two that only differ at their ends are still two
         provider_id = hashlib.sha256(provider_id.encode()).hexdigest()
     return replace(
         inbound,
         provider_id=provider_id,
-        sender=_storable(inbound.sender),
-        recipient=_storable(inbound.recipient)[:MAX_ACCOUNT],
-        text=_storable(inbound.text[:MAX_TEXT]),
+        sender=storable(inbound.sender),
+        recipient=storable(inbound.recipient)[:MAX_ACCOUNT],
+        text=storable(inbound.text[:MAX_TEXT]),
     )
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
+    """Text that both databases can hold: valid Unicode without NUL."""
     return text.replace("\0", "").encode("utf-8", "ignore").decode()
 
 

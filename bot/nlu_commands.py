@@ -178,15 +178,25 @@ def _parse(settings: Settings, lines: Iterator[str], indent: int | None) -> bool
         for line in lines:
             row = _parse_line(interpreter, places, line)
             failed = failed or "error" in row
-            print(json.dumps(row, ensure_ascii=False, indent=indent), flush=True)
+            print(_as_json(row, indent), flush=True)
     return failed
+
+
+def _as_json(row: dict[str, Any], indent: int | None) -> str:
+    """JSON that any terminal and file can hold: half a character (a lone surrogate) is written as its escape."""
+    text = json.dumps(row, ensure_ascii=False, indent=indent)
+    return text if text.isascii() or _is_whole(text) else json.dumps(row, indent=indent)
+
+
+def _is_whole(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _parse_line(interpreter: Interpreter, places: Gazetteer, line: str) -> dict[str, Any]:
     try:
         given = json.loads(line)
-    except json.JSONDecodeError as error:
-        return {"error": f"not JSON: {error.msg}"}
+    except (ValueError, RecursionError) as error:  # an endless number and too deep a nesting are no JSON either
+        return {"error": f"not JSON: {getattr(error, 'msg', type(error).__name__)}"}
     if not isinstance(given, dict) or not isinstance(given.get("text"), str):
         return {"error": "a line must be an object with a text `text`"}
     try:

@@ -65,7 +65,7 @@ def _escalate(context: Context, row: Callback) -> None:
         contact,
         render(context.book, "callback.late", contact.medium, {}),
         occasion=f"callback:{row.id}:late",
-        kind="notice",
+        kind="reply",  # they have asked for a person: who wants no notices wants this answer all the same
         now=context.now,
         ticket=ticket,
         entries=[Entry("callback.late")],

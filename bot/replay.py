@@ -76,13 +76,15 @@ def parse_line(line: str) -> Dialogue:
     """A dialogue from its JSON line. Raises BadLine."""
     try:
         raw = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise BadLine(f"not JSON: {error.msg}") from None
+    except (ValueError, RecursionError) as error:
+        raise BadLine(f"not JSON: {getattr(error, 'msg', type(error).__name__)}") from None
     if not isinstance(raw, dict) or raw.get("channel") not in ("wechat", "sms"):
         raise BadLine("channel must be wechat or sms")
     turns = raw.get("turns")
     if not isinstance(turns, list) or not all(isinstance(t, dict) and isinstance(t.get("say"), str) for t in turns):
         raise BadLine("turns must be a list of objects with a text `say`")
+    if not all(isinstance(turn.get("from") or "", str) for turn in turns):
+        raise BadLine("`from` names a speaker with a text")
     return Dialogue(raw.get("id"), raw["channel"], turns)
 
 
@@ -246,7 +248,7 @@ def replay(lines: Iterable[str], player: Replayer) -> Iterator[dict[str, Any]]:
 def _id_of(line: str) -> Any:
     try:
         raw = json.loads(line)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return None
     return raw.get("id") if isinstance(raw, dict) else None
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from flask import Blueprint, Request, Response, current_app, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from bot import clock, conversation, inbox, outbox
-from bot.channels import BadRequest, Channel, Inbound, Report
+from bot import clock, conversation, inbox, intake, outbox
+from bot.channels import AnswersSome, BadRequest, Channel, Inbound, Report
 from bot.conversation import Answer
 from bot.inbox import Received
 from bot.intake import Intake
@@ -103,10 +104,20 @@ def _keep(services: Services, channel: Channel, arrived: list[Inbound | Report])
     """Store everything that arrived; answer where one message came by a channel that can carry an answer."""
     messages = [item for item in arrived if isinstance(item, Inbound)]
     _take_reports(services, [item for item in arrived if isinstance(item, Report)])
-    if len(messages) == 1 and channel.reply_deadline > 0:
+    if len(messages) == 1 and _may_answer(channel, messages[0]):
         return _answer(services, channel, request, messages[0])
     _intake().receive_all(messages)
     return channel.acknowledge(request)
+
+
+def _may_answer(channel: Channel, inbound: Inbound) -> bool:
+    return channel.reply_deadline > 0 and not (isinstance(channel, AnswersSome) and not channel.answers(inbound))
+
+
+def _storable(report: Report) -> Report:
+    """A report without what a database cannot hold (NUL, broken Unicode): one bad report must not keep others out."""
+    code, ref = (intake.storable(value) if value else value for value in (report.code, report.ref))
+    return replace(report, provider_ref=intake.storable(report.provider_ref), code=code, ref=ref)
 
 
 def _take_reports(services: Services, reports: list[Report]) -> None:
@@ -115,7 +126,7 @@ def _take_reports(services: Services, reports: list[Report]) -> None:
     book = services.rules.current()
     with services.database.transaction() as session:
         # In one order for everybody: two batches at once must not wait for one another's rows.
-        for report in sorted(reports, key=lambda report: report.provider_ref):
+        for report in sorted(map(_storable, reports), key=lambda report: report.provider_ref):
             outbox.take_report(session, report, services.channels, book)
 
 

@@ -61,6 +61,8 @@ def _added(turn: Turn, case: Case) -> Case:
 
 def _ticket(turn: Turn) -> TicketView | None:
     """The ticket the data belong to: the one this conversation is about, else the only open one."""
+    if (named := further.corrected(turn)) is not None:
+        return named
     tickets = open_tickets(turn)
     current = next((t for t in tickets if t.number == turn.conversation.ticket), None)
     return current or (tickets[0] if len(tickets) == 1 else None)
@@ -85,7 +87,8 @@ def _edit(turn: Turn, ticket: TicketView) -> Outcome:
         temperature=said.temperature,
         account_no=said.account_no,
     )
-    case = replace(turn.conversation.case or said, intent=ticket.intent, address=address, phone=said.phone)
+    told = turn.conversation.case if ticket.number == turn.conversation.ticket else None
+    case = replace(told or said, intent=ticket.intent, address=address, phone=said.phone)
     if changed is not None:
         return collect.edit_ticket(turn, ticket, case, change)
     if said.phone:

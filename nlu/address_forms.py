@@ -76,7 +76,7 @@ _BARE_BUILDING = re.compile(
 )
 _UNIT = re.compile(
     rf"(?<![这那每哪同整全第])(?P<n>{_NUM2}|(?<![A-Za-z])[A-Da-d]|[东西南北中甲乙丙丁戊])"
-    rf"{_S}(?:单元|但元|单原|单员|号?门洞|号?门栋|(?i:dan ?yuan))"
+    rf"(?:(?<=[东西南北])[边侧面头](?:的|那个|那)?)?{_S}(?:单元|但元|单原|单员|号?门洞|号?门栋|(?i:dan ?yuan))"
 )
 _PINYIN_UNIT = re.compile(rf"(?i:(?<![a-z])(?P<n>{_PINYIN}) ?dan ?yuan)")
 _ENGLISH_BUILDING = re.compile(

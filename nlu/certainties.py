@@ -13,6 +13,8 @@ from nlu.words import alternatives, pattern
 CERTAIN = 0.97  # the rules' own share of right answers on the corpus, rounded down
 _FILLER = re.compile(f"(?:{alternatives('certainties', 'filler')}|\\d)*")
 _EQUIPMENT = pattern("certainties", "equipment")
+_STONE_COLD = pattern("certainties", "stone_cold")
+_PARTLY = pattern("certainties", "partly")
 _COLD = frozenset({"no_heat", "low_temperature"})
 ENOUGH_FOR_SOME_HEAT = 12.0  # ℃: the annotation guide, rule 4
 # Text aimed at the machine: what Rasa itself would read as a command that names an intent.
@@ -45,10 +47,14 @@ def _by_reading(understanding: Understanding) -> Understanding:
     if not readings or understanding.intent not in _COLD | {"billing"}:
         return understanding
     reading, meant = readings[-1], understanding.intent
-    if meant == "billing" or not _EQUIPMENT.search(understanding.text):
-        meant = "low_temperature" if reading >= ENOUGH_FOR_SOME_HEAT else "no_heat"
     if reading >= ENOUGH:
         return understanding
+    if meant == "billing" or not _EQUIPMENT.search(understanding.text):
+        meant = "low_temperature" if reading >= ENOUGH_FOR_SOME_HEAT else "no_heat"
+    elif _STONE_COLD.search(understanding.text) and not _PARTLY.search(understanding.text):
+        meant = "no_heat"  # whatever the reading
+    else:
+        return understanding  # the words decide, and how sure they are stays as it is
     about_money = dict(understanding.ranking).get("billing", 0.0) >= _ALSO_MONEY
     also = {*understanding.also, *({"billing"} if about_money else set())} - _COLD
     return _first(meant, replace(understanding, also=tuple(also)))

@@ -22,13 +22,15 @@ def register(group: click.Group, settings: Callable[[], Settings], plain_errors:
     @click.option("--postgres", help="postgresql+psycopg://… of a server where a database may be made; default: SQLite")
     @click.option("--messages", default=2000, show_default=True, help="how many messages are posted")
     @click.option("--clients", default=8, show_default=True, help="how many connections post them")
+    @click.option("--processes", default=2, show_default=True, help="how many web processes there are (PostgreSQL)")
     @click.option("--json", "as_json", is_flag=True, help="print JSON")
     @plain_errors
-    def turns(postgres: str | None, messages: int, clients: int, as_json: bool) -> None:
+    def turns(postgres: str | None, messages: int, clients: int, processes: int, as_json: bool) -> None:
         """Complete turns a second over signed, encrypted WeChat webhooks."""
         from bot.bench.turns import run
 
-        result = run(settings(), database_url=postgres, messages=messages, clients=clients)
+        prepared = replace(settings(), web_processes=str(processes))
+        result = run(prepared, database_url=postgres, messages=messages, clients=clients)
         _print(result.as_dict(), as_json)
 
     @group.command()

@@ -40,12 +40,22 @@ class Running:
 def service(settings: Settings, database_url: str | None) -> Iterator[Running]:
     """Start the service with its stand-ins on free ports; SQLite in a temporary folder, or a fresh PostgreSQL database.
 
-    Raises SettingsError where it is not ready in READY_SECONDS.
+    On PostgreSQL the stand-ins are in a process apart, as a provider's servers are, and there may be several web
+    processes. Raises SettingsError where it is not ready in READY_SECONDS.
     """
     with fresh(replace(settings, demo="1"), database_url) as plain:
-        commands = [["serve"]] if plain.is_sqlite else [["nlu", "serve"], ["web"], ["worker"]]
-        with _running(commands, plain, "/readyz") as processes:
-            yield Running(demo_settings(plain), processes)
+        if plain.is_sqlite:
+            with _running([["serve"]], plain, "/readyz") as processes:
+                yield Running(demo_settings(plain), processes)
+            return
+        apart = demo_settings(plain)
+        ours = replace(apart, demo="0", port=free_port(), twilio_allow_mainland="1")  # "mainland" is the stand-in
+        ours = replace(ours, public_url=ours.base_url)
+        with (
+            _running([["nlu", "serve"], ["web"]], plain, "/readyz") as others,
+            _running([["web"], ["worker"]], ours, "/readyz") as processes,
+        ):
+            yield Running(ours, [*others, *processes])
 
 
 @contextmanager

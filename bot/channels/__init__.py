@@ -209,6 +209,15 @@ class Channel(Protocol):
 
 
 @runtime_checkable
+class AnswersSome(Protocol):
+    """A channel whose webhook may carry the answer to some messages only; the rest is answered by the outbox."""
+
+    def answers(self, inbound: Inbound) -> bool:
+        """Whether the response to this message may carry its answer."""
+        ...
+
+
+@runtime_checkable
 class FetchesMedia(Protocol):
     """A channel that can fetch what residents send besides words."""
 

@@ -169,6 +169,10 @@ class Twilio:
         """An empty TwiML document."""
         return _twiml(MessagingResponse())
 
+    def answers(self, inbound: Inbound) -> bool:
+        """False for the mainland, unless the operator allows it: an answer in the response leaves the country too."""
+        return self._may_send_to_mainland or not inbound.sender.startswith("+86")
+
     def answer(self, request: Request, inbound: Inbound, text: str, ref: str) -> Response:
         """A TwiML message whose status callbacks come to an address with `ref` in it: its SID is only known from them.
 

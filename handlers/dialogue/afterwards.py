@@ -26,7 +26,7 @@ from handlers.dialogue.types import (
 from handlers.dialogue.wording import address_line
 
 _GUSH = re.compile(
-    r"喷|爆|滋|呲|冲|哗哗|淌|流得|很大|可大|特别大|止不住|关不住|烫|楼下|淹|满地|满屋|到处|电|大股|厉害|狠"
+    r"喷|爆|滋|呲|冲|哗哗|淌|流得|很大|可大|特别大|止不住|关不住|烫|楼下|淹|满地|满屋|到处|电(?!话)|大股|厉害|狠"
 )
 _DIGITS = re.compile(r"(?:电话|手机|号码)?(?:是|:|：)?\s*\d[\d\s-]{5,}\d?[。.]?$")
 _KEEPS_NUMBER = re.compile(

@@ -12,6 +12,7 @@ from handlers.dialogue.wording import MEANINGS
 
 OFFER = "offer"  # what Conversation.waiting_for says after an answer that ends in 告诉我地址，我登记
 _ADDS = re.compile(r"还有|另外|再(?:报|加|登记)|也(?:是|不|没|一样|这样|报|登记|冷|冰|凉)|同样|以及|再有")
+_WRONG = re.compile(r"[说讲写报搞弄打填]错|有误|不对|应该是|更正|改成|改为")
 _GOES_ON = frozenset({"provide_info", "affirm", "out_of_scope", "billing", "cancel"})
 _REGISTER = re.compile(r"登记|报修|核对|核实|给我办|麻烦(?:你|您)")
 
@@ -37,6 +38,20 @@ def adds_home(turn: Turn, ticket: TicketView) -> bool:
         told.building and known.building and told.building != known.building
     )
     return bool(elsewhere) and _ADDS.search(turn.text) is not None
+
+
+def corrected(turn: Turn) -> TicketView | None:
+    """3号楼的说错了，是2单元: which other open ticket a correction names by its building; None where it names none."""
+    told = address_told(turn)
+    if not told.building or not (told.unit or told.room) or not _WRONG.search(turn.text):
+        return None
+    own = [t for t in turn.tickets if t.is_open and t.mine]
+    current = next((t for t in own if t.number == turn.conversation.ticket), None)
+    if current is not None and current.address.building == told.building:
+        return None
+    there = [t for t in own if t.address.building == told.building]
+    there = [t for t in there if told.community in (None, t.address.community)]
+    return there[0] if len(there) == 1 else None
 
 
 def offering(conversation: Conversation, entry: Answer) -> Conversation:

@@ -46,6 +46,7 @@ _OWN_MEANING = frozenset(
     {"danger", "leak", "billing", "human_agent", "privacy", "cancel", "unsubscribe", "ask_progress", "urge", "consult"}
     | {"confirm_resolved"}
 )
+_ASKS = _OWN_MEANING - {"danger", "leak", "urge"}
 _SURE = 0.6
 _WORTH_A_MENU = frozenset({"cancel", "human_agent", "confirm_resolved", "billing", "consult", "urge", "ask_progress"})
 _MAYBE = 0.3
@@ -80,13 +81,21 @@ def _address_part(turn: Turn) -> Outcome | None:
     case = conversation.case
     if case is None or not case.intent:
         return None
+    if further.corrected(turn) is not None:
+        return None  # it speaks of another report
     if (outcome := several.told(turn, case)) is not None:
         return outcome
     given = _given(turn, part, case)
     u = turn.understanding
     if not address_in(u.entities, turn.places) and means_same_home(turn.text):
         return _known_address(turn, case)
-    if given is None and case.intent == "leak" and (outcome := afterwards.severity_beside(turn)) is not None:
+    asks = u.intent in _ASKS and u.confidence >= _SURE and not turn.danger
+    if (
+        given is None
+        and not asks
+        and case.intent == "leak"
+        and (outcome := afterwards.severity_beside(turn)) is not None
+    ):
         return outcome
     if given is None and len(turn.text.strip()) <= A_SYLLABLE:
         return proceed(turn, case)  # 小, 急: too short to be a report of its own

@@ -99,10 +99,13 @@ def shown(turn: Turn, kind: str) -> Outcome:
 
 
 def spoken(turn: Turn) -> Outcome:
-    """A voice message that nobody has written down: a person listens, and nothing has to be typed."""
+    """A voice message that nobody has written down: a person listens, and nothing has to be typed; 1 asks for a call."""
     ticket = _spoken_of(turn)
-    noted = (AddNote(ticket.number),) if ticket is not None else ()
-    return Outcome((Reply("system.voice"),), turn.conversation, (*noted, FileReview("voice")))
+    effects = (AddNote(ticket.number), FileReview("voice")) if ticket is not None else (FileReview("voice"),)
+    if turn.conversation.waiting_for is not None:
+        return Outcome((Reply("system.voice"),), turn.conversation, effects)
+    asking = replace(turn.conversation, waiting_for="callback")
+    return Outcome((Reply("system.voice"), Reply("system.voice_call")), asking, effects)
 
 
 def _spoken_of(turn: Turn) -> TicketView | None:

@@ -272,8 +272,16 @@ def test_reports_in_any_order_repeated_and_unknown(line: Mainland, name: str) ->
     line.trial.drain()
     first, second, third = known.messages
     stranger = {"biz_id": "nobody^0", "sid": "nobody", "success": True, "report_status": "SUCCESS"}
+    dirty = {
+        **stranger,
+        "biz_id": "\ud800\0",
+        "sid": "\ud800\0",
+        "success": False,
+        "err_code": "\0",
+        "errmsg": "\ud800",
+    }
     failed = known.fate(second, False, "ID:0076")
-    batch = [known.fate(third), failed, stranger, known.fate(first), failed, "?", known.fate(third)]
+    batch = [known.fate(third), failed, dirty, stranger, known.fate(first), failed, "?", known.fate(third)]
     assert known.post(batch, call).status == 200
     late = [known.fate(first, False, "MK:0001"), known.fate(third, False, "MK:0001")]
     assert known.post(late, call).status == 200

@@ -406,7 +406,7 @@ def test_production_sends_nothing_to_the_mainland_by_twilio_and_a_person_calls(l
     trial.services.channels = {**trial.services.channels, "twilio": made}
     trial.standins.twilio.send_sms(PHONE, "谢谢")
     trial.drain()
-    trial.standins.twilio.messages.clear()
+    assert told_to(trial) == []  # neither by the API nor in the webhook's own response
     with trial.services.database.transaction() as session:
         contact = session.scalars(select(Contact)).one()
         now = trial.services.context(session).now
@@ -416,3 +416,4 @@ def test_production_sends_nothing_to_the_mainland_by_twilio_and_a_person_calls(l
     held = rows(trial, Delivery, Delivery.occasion == "test:1")[0]
     assert "HEATLINE_TWILIO_ALLOW_MAINLAND" in held.error
     assert [call.reason for call in rows(trial, Callback)] == ["unreached"]
+    assert "passive" not in {row.via for row in rows(trial, Delivery)}

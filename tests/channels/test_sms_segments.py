@@ -76,6 +76,7 @@ LONG = {  # safety needs more room, and so do two tickets
     "leak.safety_unclear+leak.opened_at+ask.severity",
     "leak.safety_unclear+leak.opened_at_home+ask.severity",
     "leak.safety_unclear+leak.opened_at+ask.community",
+    "leak.safety_unclear+leak.opened+ask.community",
     "leak.safety_unclear+report.already",
     "danger.shock+danger.opened_at",
     "danger.shock+danger.opened+ask.community",

@@ -188,10 +188,10 @@ def test_logging_out_empties_the_phone(browser: Browser, address: str, yard: Yar
     number = report()
     context, page = _enrolled(browser, address, yard)
     page.goto(f"{address}/crew/jobs/{number}")
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
     context.set_offline(True)
     page.get_by_role("button", name="接单").click()
     page.get_by_text("已保存，等网络").first.wait_for()
-    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
     # What is kept is not sent before the log-out: the way to the token is closed.
     context.route("**/crew/token", lambda route: route.abort())
     context.set_offline(False)

@@ -82,3 +82,20 @@ def test_what_a_rule_settles_is_acted_on_although_the_model_would_rather_ask() -
 def test_a_danger_by_rule_keeps_no_contradiction_beside_it() -> None:
     settled = settle(Understanding("厨房一股煤气味", "confirm_resolved", 0.6, (("confirm_resolved", 0.6),)))
     assert (settled.intent, settled.also) == ("danger", ())
+
+
+@pytest.mark.parametrize(
+    ("text", "intent"),
+    [
+        ("暖气冰凉,量了才12度", "no_heat"),
+        ("地暖没反应，屋里才15度", "no_heat"),
+        ("暖气半边冰凉，屋里15度", "low_temperature"),
+        ("片子温乎，屋里15度", "low_temperature"),
+    ],
+)
+def test_equipment_that_is_cold_as_a_whole_is_no_heat_whatever_the_reading(text: str, intent: str) -> None:
+    guess = Understanding(text, "low_temperature", 0.9, (), entities=tuple(extract(text)))
+    settled = settle(guess)
+    assert settled.intent == intent
+    if intent == "low_temperature":
+        assert settled.confidence == 0.9  # how sure the words are stays as it is

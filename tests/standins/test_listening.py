@@ -68,7 +68,7 @@ def play(trial: Trial, client: FlaskClient) -> tuple[str | None, bytes]:
 
 
 def test_what_wechat_records_plays_in_a_browser(trial: Trial, desk: Desk) -> None:
-    assert speak(trial, amr(1.5)) == "语音收到，有人会听，不用打字。"
+    assert speak(trial, amr(1.5)) == "语音收到，有人会听，不用打字。\n想让人打电话给您，回复1。"
     trial.drain()
     kind, content = play(trial, desk.client)
     assert kind == "audio/wav"
@@ -146,6 +146,15 @@ def test_who_cannot_be_made_out_is_asked_once_to_say_it_again(trial: Trial, desk
     with trial.services.database.reading() as session:
         told = [text for text in session.scalars(select(Delivery.text)) if "没听清" in text]
     assert len(told) == 1
+
+
+def test_who_would_rather_be_called_answers_1(trial: Trial) -> None:
+    speak(trial)
+    answer = trial.standins.wechat.push_text(OPENID, "1")
+    assert "打电话给您" in (answer or "")
+    with trial.services.database.reading() as session:
+        assert {"voice", "misunderstood"} & set(session.scalars(select(Callback.reason)))
+        assert len(session.scalars(select(Callback.id)).all()) == 2
 
 
 def test_the_hearing_is_owed_until_the_last_recording_is_done(trial: Trial, desk: Desk) -> None:

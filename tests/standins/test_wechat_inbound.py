@@ -161,7 +161,7 @@ def test_a_voice_without_words_is_kept_for_a_person(trial: Trial) -> None:
     answer = trial.standins.wechat.push_media(
         OPENID, "voice", b"#!AMR\n\x00", "audio/amr", Format="amr", Recognition=""
     )
-    assert answer == "语音收到，有人会听，不用打字。"
+    assert answer == "语音收到，有人会听，不用打字。\n想让人打电话给您，回复1。"
     review = one(trial, Review)
     assert review.reason == "voice"
     trial.drain()
